@@ -1,0 +1,1 @@
+"""How a condition becomes pictures, and how well the two match. Knows nothing of speech."""

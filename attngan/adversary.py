@@ -1,0 +1,187 @@
+"""The opponents of the generator: they own their optimizers, so the training loop needs two lines."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from attngan import losses
+from attngan.discriminator import Discriminator
+
+AUGMENTATIONS = ("translation", "cutout")
+
+
+def diff_augment(pictures: list[Tensor], policy: tuple[str, ...], generator: torch.Generator) -> list[Tensor]:
+    """DiffAugment (Zhao et al. 2020): the same random shift and blank square for real and painted pictures.
+
+    Its colour part is left out: captions name colours, and a conditional head must trust them.
+
+    Args:
+        pictures: batches [B, 3, S, S] of one size that get the same draws.
+    """
+    if not policy:
+        return pictures
+    n, _, side, _ = pictures[0].shape
+    device = pictures[0].device
+    places = torch.rand(4, n, generator=generator).to(device)
+    if "translation" in policy:
+        reach = side // 8
+        shift = (places[:2] * (2 * reach + 1)).long()  # 0 .. 2 * reach
+        pixels = torch.arange(side, device=device)
+        rows = (shift[0][:, None] + pixels)[:, None, :, None].expand(-1, 3, -1, side + 2 * reach)
+        columns = (shift[1][:, None] + pixels)[:, None, None, :].expand(-1, 3, side, -1)
+        pictures = [F.pad(x, [reach] * 4).gather(2, rows).gather(3, columns) for x in pictures]
+    if "cutout" in policy:
+        half = side // 4  # DiffAugment cuts half of the side
+        centre = (places[2:] * side).long()
+        pixels = torch.arange(side, device=device)[None]
+        inside = [(pixels - centre[axis][:, None]).abs() < half // 2 for axis in range(2)]
+        keep = ~(inside[0][:, None, :, None] & inside[1][:, None, None, :])
+        pictures = [x * keep for x in pictures]
+    return pictures
+
+
+def mismatched(species: Tensor, generator: torch.Generator) -> Tensor:
+    """For each of B pictures the index of one of another species, at random; [B].
+
+    Where a batch holds one species only, another picture serves.
+    """
+    different = (species[:, None] != species[None]).cpu()
+    alone = ~different.any(1)
+    different[alone] = ~torch.eye(len(species), dtype=torch.bool)[alone]
+    return different.float().multinomial(1, generator=generator)[:, 0].to(species.device)
+
+
+@dataclass(frozen=True)
+class Penalty:
+    """A gradient penalty on real pairs: none, r1 (on pictures) or ma-gp (on pictures and sentences)."""
+
+    kind: str = "none"
+    weight: float = 1.0
+    every: int = 8  # steps between two; its weight is multiplied by as many
+
+
+class Adversary:
+    """The discriminators of the stages that train, with their optimizers.
+
+    Args:
+        discriminators: by stage.
+        loss: "hinge" or "bce".
+        policy: parts of DiffAugment to use.
+    """
+
+    def __init__(
+        self,
+        discriminators: dict[int, Discriminator],
+        *,
+        learning_rate: float,
+        betas: tuple[float, float],
+        loss: str,
+        policy: tuple[str, ...],
+        penalty: Penalty,
+    ) -> None:
+        self.networks = nn.ModuleDict({str(stage): network for stage, network in discriminators.items()})
+        self.loss, self.policy, self.penalty = loss, policy, penalty
+        self.optimizers = {
+            stage: torch.optim.Adam(network.parameters(), lr=learning_rate, betas=betas)
+            for stage, network in self.networks.items()
+        }
+        self.steps = 0
+
+    def set_learning_rate(self, rate: float) -> None:
+        """Of all discriminators."""
+        for optimizer in self.optimizers.values():
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+
+    def train(
+        self,
+        real: list[Tensor],
+        fake: list[Tensor],
+        sentence: Tensor,
+        species: Tensor,
+        autocast: Any,
+        generator: torch.Generator,
+    ) -> dict[str, Tensor]:
+        """One step of every discriminator; returns its losses and how often it is right.
+
+        Args:
+            real, fake: pictures of every stage, as `Painting.pictures`.
+            sentence: [B, D] of the real and painted pictures. species: [B].
+            autocast: makes a context for the forward pass, as `fabric.autocast`.
+            generator: of wrong pairs and augmentation.
+        """
+        self.networks.requires_grad_(True).train()
+        wrong = mismatched(species, generator)
+        values: dict[str, Tensor] = {}
+        for key, network in self.networks.items():
+            stage = int(key)
+            pictures = [real[stage], fake[stage].detach()]
+            with parametrize.cached():
+                network.normalise_weights()
+                with autocast():
+                    seen, painted = diff_augment(pictures, self.policy, generator)
+                    features = network.features(torch.cat([seen, painted]))
+                    real_features = features[: len(seen)]
+                    alone = network.unconditional(features).flatten()
+                    paired = network.judge(
+                        torch.cat([features, real_features]), torch.cat([sentence, sentence, sentence[wrong]])
+                    )
+                real_alone, fake_alone = alone.chunk(2)
+                real_paired, fake_paired, wrong_paired = paired.chunk(3)
+                loss = (
+                    losses.discriminator_loss(real_alone, fake_alone, None, self.loss)
+                    + losses.discriminator_loss(real_paired, fake_paired, wrong_paired, self.loss)
+                ) / 2
+                total = loss
+                if self.penalty.kind != "none" and self.steps % self.penalty.every == 0:
+                    total = loss + self._penalty(network, real[stage], sentence)
+                optimizer = self.optimizers[key]
+                optimizer.zero_grad(set_to_none=True)
+                total.backward()
+            optimizer.step()
+            side = pictures[0].shape[-1]
+            values[f"discriminator/{side}"] = loss.detach()
+            values[f"accuracy_real/{side}"] = (real_paired > 0).float().mean()
+            values[f"accuracy_fake/{side}"] = (fake_paired < 0).float().mean()
+            values[f"accuracy_wrong/{side}"] = (wrong_paired < 0).float().mean()
+        self.steps += 1
+        return values
+
+    def _penalty(self, network: Discriminator, pictures: Tensor, sentence: Tensor) -> Tensor:
+        pictures, sentence = pictures.detach().float().requires_grad_(), sentence.detach().float().requires_grad_()
+        logits = network(pictures, sentence)
+        weight = self.penalty.weight * self.penalty.every
+        if self.penalty.kind == "r1":
+            return losses.gradient_penalty(sum(logits), [pictures], power=2, scale=weight / 2)  # type: ignore[arg-type]
+        return losses.gradient_penalty(logits.conditional, [pictures, sentence], power=6, scale=2 * weight)
+
+    def generator_loss(self, fake: list[Tensor], sentence: Tensor, generator: torch.Generator) -> Tensor:
+        """What the generator pays for being found out, summed over stages; the discriminators get no gradients."""
+        self.networks.requires_grad_(False)
+        total = torch.zeros((), device=sentence.device)
+        for key, network in self.networks.items():
+            with parametrize.cached():
+                network.normalise_weights()
+                (pictures,) = diff_augment([fake[int(key)]], self.policy, generator)
+                logits = network(pictures, sentence)
+            total = total + sum(losses.generator_loss(part, self.loss) for part in logits) / 2
+        return total
+
+    def state_dict(self) -> dict[str, Any]:
+        """Networks, optimizers and the step count."""
+        return {
+            "networks": self.networks.state_dict(),
+            "optimizers": {stage: optimizer.state_dict() for stage, optimizer in self.optimizers.items()},
+            "steps": self.steps,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore what `state_dict` gave."""
+        self.networks.load_state_dict(state["networks"])
+        for stage, optimizer in self.optimizers.items():
+            optimizer.load_state_dict(state["optimizers"][stage])
+        self.steps = state["steps"]

@@ -1,0 +1,169 @@
+"""The generator: an initial stage at 64 px and any number of refinements, each twice as large (AttnGAN, section 3.1)."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from attngan.attention import attend_words
+from attngan.condition import DIMENSION, Condition
+from attngan.layers import ConditioningAugmentation, ResidualBlock, UpBlock
+
+
+@dataclass
+class Painting:
+    """What the generator gives for B captions.
+
+    Attributes:
+        pictures: one [B, 3, S, S] in [-1, 1] for each stage, S doubling.
+        attention: one [B, R, T] for each refinement: which word or segment each of its R = S*S regions looked at.
+        mean, log_variance: [B, C] of the conditioning augmentation.
+    """
+
+    pictures: list[Tensor]
+    attention: list[Tensor]
+    mean: Tensor
+    log_variance: Tensor
+
+
+class InitialStage(nn.Module):
+    """From the style vector to features [B, W, base, base]: a linear layer to 4 px, then doublings."""
+
+    def __init__(self, *, style: int, width: int, base: int, max_width: int, affine: int) -> None:
+        super().__init__()
+        doublings = base.bit_length() - 3  # base = 4 * 2^doublings
+        widths = [min(max_width, width * 2**k) for k in range(doublings, -1, -1)]
+        self.seed = nn.Sequential(nn.Linear(style, 2 * widths[0] * 16, bias=False), nn.BatchNorm1d(2 * widths[0] * 16))
+        self.shape = (2 * widths[0], 4, 4)
+        self.ups = nn.ModuleList(UpBlock(a, b, affine) for a, b in zip(widths[:-1], widths[1:], strict=True))
+
+    def forward(self, style: Tensor) -> Tensor:
+        x = nn.functional.glu(self.seed(style).view(-1, *self.shape), dim=1)
+        x = x.contiguous(memory_format=torch.channels_last)
+        for up in self.ups:
+            x = up(x, style)
+        return x
+
+
+class RefineStage(nn.Module):
+    """Each region attends to the words; features and context are refined together and doubled in size."""
+
+    def __init__(self, *, width_in: int, width_out: int, blocks: int, dimension: int, affine: int) -> None:
+        super().__init__()
+        self.project_words = nn.Conv1d(dimension, width_in, 1, bias=False)
+        self.blocks = nn.ModuleList(ResidualBlock(2 * width_in, affine) for _ in range(blocks))
+        self.up = UpBlock(2 * width_in, width_out, affine)
+
+    def forward(self, x: Tensor, condition: Condition, style: Tensor) -> tuple[Tensor, Tensor]:
+        context, attention = attend_words(x.flatten(2), self.project_words(condition.words), condition.mask)
+        x = torch.cat([x, context.view_as(x)], 1).contiguous(memory_format=torch.channels_last)
+        for block in self.blocks:
+            x = block(x, style)
+        return self.up(x, style), attention
+
+
+class ImageHead(nn.Module):
+    """Features to a picture in [-1, 1]."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(width, 3, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.tanh(self.conv(x).float())
+
+
+class Generator(nn.Module):
+    """Paints a condition in stages.
+
+    Args:
+        stages: how many pictures, the first of side `base`, each twice as large as the one before.
+        widths: channels of the features of each stage; the last value serves all later ones.
+        blocks: residual blocks of each refinement; the last value serves all later ones.
+        max_width: cap of the channels at small sides.
+        noise: width of the noise vector.
+        conditioning: width of the augmented sentence.
+        affine: whether every normalisation listens to sentence and noise, or only the seed (as published).
+    """
+
+    def __init__(
+        self,
+        *,
+        stages: int = 4,
+        base: int = 64,
+        widths: tuple[int, ...] = (32,),
+        blocks: tuple[int, ...] = (2,),
+        max_width: int = 512,
+        noise: int = 100,
+        conditioning: int = 100,
+        dimension: int = DIMENSION,
+        affine: bool = True,
+    ) -> None:
+        super().__init__()
+        self.arguments: dict[str, Any] = {
+            "stages": stages,
+            "base": base,
+            "widths": list(widths),
+            "blocks": list(blocks),
+            "max_width": max_width,
+            "noise": noise,
+            "conditioning": conditioning,
+            "affine": affine,
+        }
+        self.noise, self.base = noise, base
+        width = [widths[min(k, len(widths) - 1)] for k in range(stages)]
+        count = [blocks[min(k, len(blocks) - 1)] for k in range(stages - 1)]
+        style = noise + conditioning
+        self.augmentation = ConditioningAugmentation(dimension, conditioning)
+        self.initial = InitialStage(
+            style=style, width=width[0], base=base, max_width=max_width, affine=style if affine else 0
+        )
+        self.refine = nn.ModuleList(
+            RefineStage(width_in=a, width_out=b, blocks=n, dimension=dimension, affine=style if affine else 0)
+            for a, b, n in zip(width[:-1], width[1:], count, strict=True)
+        )
+        self.heads = nn.ModuleList(ImageHead(w) for w in width)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d | nn.Conv1d):
+                nn.init.orthogonal_(module.weight)
+
+    def __len__(self) -> int:
+        """How many pictures it paints."""
+        return len(self.heads)
+
+    @property
+    def sides(self) -> list[int]:
+        """Side of each picture in px."""
+        return [self.base * 2**k for k in range(len(self))]
+
+    def stage_modules(self, stage: int) -> list[nn.Module]:
+        """The modules that belong to a stage alone, so that it can be frozen."""
+        first = [self.augmentation, self.initial] if stage == 0 else [self.refine[stage - 1]]
+        return [*first, self.heads[stage]]
+
+    def forward(
+        self, condition: Condition, noise: Tensor, spread: Tensor | None = None, first: int = 0
+    ) -> Painting:
+        """Paint.
+
+        Args:
+            condition: B captions.
+            noise: [B, noise], standard normal.
+            spread: [B, conditioning], standard normal, of the conditioning augmentation; None paints its mean.
+            first: stages below this one give no picture (their places hold empty tensors), to save time in training.
+        """
+        mean, log_variance = self.augmentation(condition.sentence)
+        mean, log_variance = mean.float(), log_variance.float()
+        augmented = mean if spread is None else mean + spread * (0.5 * log_variance).exp()
+        style = torch.cat([augmented, noise], 1)
+        x = self.initial(style)
+        pictures, attention = [self._picture(0, x, first)], []
+        for stage, refine in enumerate(self.refine, 1):
+            x, looked = refine(x, condition, style)
+            attention.append(looked)
+            pictures.append(self._picture(stage, x, first))
+        return Painting(pictures, attention, mean, log_variance)
+
+    def _picture(self, stage: int, x: Tensor, first: int) -> Tensor:
+        return self.heads[stage](x) if stage >= first else x.new_empty(0)

@@ -1,0 +1,107 @@
+"""Losses: pure functions from tensors to a scalar, each naming its equation."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from attngan.attention import masked_softmax
+
+
+def matching_loss(scores: Tensor, species: Tensor | None) -> Tensor:
+    """Cross entropy in both directions of a square matrix whose diagonal holds the true pairs (AttnGAN, eq. 10-13).
+
+    Args:
+        scores: [B, B], captions by pictures.
+        species: [B]; pairs of the same species off the diagonal count neither as right nor as wrong. None: all count.
+    """
+    scores = scores.float()
+    if species is not None:
+        same = (species[:, None] == species[None]) & ~torch.eye(len(species), dtype=torch.bool, device=species.device)
+        scores = scores.masked_fill(same, float("-inf"))
+    labels = torch.arange(len(scores), device=scores.device)
+    return F.cross_entropy(scores, labels) + F.cross_entropy(scores.t(), labels)
+
+
+def sentence_scores(sentences: Tensor, wholes: Tensor, gamma: float = 10.0) -> Tensor:
+    """Cosine similarity of each caption [B, D] with each picture [B', D], times gamma_3: [B, B']."""
+    return gamma * F.normalize(sentences.float(), dim=1) @ F.normalize(wholes.float(), dim=1).t()
+
+
+def word_scores(
+    words: Tensor, mask: Tensor, regions: Tensor, gamma1: float = 4.0, gamma2: float = 5.0, gamma3: float = 10.0
+) -> Tensor:
+    """How well the words of each caption are found among the regions of each picture, [B, B'].
+
+    AttnGAN, equations 7 to 10: softmax over words, softmax over regions, cosine of each word with its context, and a
+    soft maximum over words. Two departures: the soft maximum is a mean inside the logarithm, log(1/T sum exp), since
+    a sum grows by log T with the length, so that long recordings would match everything; and all B x B' pairs are
+    one product instead of a loop. Without the paper's root 1/gamma_2, as in its code.
+
+    Args:
+        words: [B, D, T]; mask: [B, T] bool; regions: [B', D, R].
+    """
+    likeness = torch.einsum("idt,jdr->ijtr", words, regions)
+    over_words = masked_softmax(likeness, mask[:, None, :, None], dim=2)
+    weights = torch.softmax(gamma1 * over_words.float(), dim=3).to(words.dtype)
+    # cos(word, context) without building [B, B', T, D]: the context's product with the word, and its norm by the Gram matrix.
+    product = (weights * likeness).sum(3).float()
+    gram = torch.einsum("jdr,jds->jrs", regions, regions)
+    norm = (torch.einsum("ijtr,jrs->ijts", weights, gram) * weights).sum(3).float().clamp_min(1e-8).sqrt()
+    cosine = product / (norm * words.float().norm(dim=1)[:, None].clamp_min(1e-8))
+    cosine = (gamma2 * cosine).masked_fill(~mask[:, None], float("-inf"))
+    return gamma3 * (torch.logsumexp(cosine, dim=2) - mask.sum(1).float().log()[:, None])
+
+
+def words_loss(
+    words: Tensor, mask: Tensor, regions: Tensor, species: Tensor | None, *, group: int = 16, **gammas: float
+) -> Tensor:
+    """`matching_loss` of `word_scores`, within groups of at most `group` pairs.
+
+    All pairs of a batch of 64 would be four times as dear as all pairs of its four groups of 16, for a term that
+    takes most of the time already.
+    """
+    parts = []
+    for first in range(0, len(words), group):
+        rows = slice(first, first + group)
+        scores = word_scores(words[rows], mask[rows], regions[rows], **gammas)
+        parts.append(matching_loss(scores, None if species is None else species[rows]))
+    return torch.stack(parts).mean()
+
+
+def kl_to_normal(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """Kullback-Leibler divergence of N(mean, exp(log_variance)) from N(0, 1), mean over elements (StackGAN, eq. 2)."""
+    return -0.5 * (1 + log_variance - mean**2 - log_variance.exp()).mean()
+
+
+def discriminator_loss(real: Tensor, fake: Tensor, wrong: Tensor | None, kind: str) -> Tensor:
+    """Tell real pictures from painted ones, and from real ones with a wrong caption.
+
+    `wrong` and `fake` share one half of the loss where both are given, as in DF-GAN and the published AttnGAN.
+
+    Args:
+        real, fake, wrong: logits of any shape. kind: "hinge" or "bce".
+    """
+
+    def of(logits: Tensor, sign: float) -> Tensor:
+        signed = sign * logits.float()
+        return F.relu(1 - signed).mean() if kind == "hinge" else F.softplus(-signed).mean()
+
+    negative = of(fake, -1) if wrong is None else (of(fake, -1) + of(wrong, -1)) / 2
+    return of(real, 1) + negative
+
+
+def generator_loss(fake: Tensor, kind: str) -> Tensor:
+    """Make painted pictures pass for real: -mean (hinge) or the non-saturating form (bce)."""
+    return -fake.float().mean() if kind == "hinge" else F.softplus(-fake.float()).mean()
+
+
+def gradient_penalty(logits: Tensor, inputs: list[Tensor], *, power: float, scale: float) -> Tensor:
+    """scale * mean(|| d logits / d inputs ||^power) on real, matching pairs.
+
+    R1 (Mescheder et al. 2018): inputs = [pictures], power 2, scale gamma / 2. MA-GP (DF-GAN, eq. 2): inputs =
+    [pictures, sentences], power 6, scale 2. Needs a graph to the inputs.
+    """
+    gradients = torch.autograd.grad(logits.float().sum(), inputs, create_graph=True)
+    squared = sum(gradient.float().flatten(1).square().sum(1) for gradient in gradients)
+    assert isinstance(squared, Tensor)
+    return scale * ((squared + 1e-12) ** (power / 2)).mean()

@@ -1,0 +1,369 @@
+"""Training captions and pictures to match: DAMSM, its text-free variant, and the speech encoder are this one job.
+
+What differs is the caption encoder that is passed in, and how the picture features come about: from a trunk that
+learns, from a frozen trunk's cache through projections that learn, or from a whole image encoder that is frozen.
+"""
+
+import hashlib
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from attngan import losses, metrics, runtime
+from attngan.condition import CaptionEncoder, Condition
+from attngan.image_encoder import ImageEncoder, ImageFeatures, TrunkFeatures
+from datasets import cli
+from datasets.captions import Vocabulary
+from datasets.corpus import Corpus
+from datasets.errors import InputError
+from datasets.files import replacing
+from datasets.loader import Batch, Loader, Pictures, to_unit
+
+
+@dataclass(frozen=True)
+class MatchingConfig:
+    """Options that training DAMSM and training the speech encoder share."""
+
+    corpus: Path = Path("data/cub.h5")
+    """The corpus, made by scripts/prepare_cub.sh."""
+    run: Path = Path("runs/damsm")
+    """Run folder; the same command again goes on there."""
+    pictures: int = 240_000
+    """Budget: how many pictures are seen in all."""
+    batch_size: int = 64
+    """Pictures in a step; each is told from the others in its batch."""
+    learning_rate: float = 1e-3
+    """Of AdamW, at its highest."""
+    weight_decay: float = 0.01
+    """Of AdamW."""
+    sentence_weight: float = 1.0
+    """Weight of the sentence loss (AttnGAN, equations 12 and 13)."""
+    words_weight: float = 1.0
+    """Weight of the words loss (AttnGAN, equations 10 and 11)."""
+    words_group: int = 16
+    """Pairs that the words loss tells apart; more is better and costs its square."""
+    class_weight: float = 0.5
+    """Weight of the species term (S2IGAN's distinctive loss); 0 to train without species."""
+    gamma1: float = 4.0
+    """Sharpness of each word's attention over regions."""
+    gamma2: float = 5.0
+    """Sharpness of the soft maximum over words."""
+    gamma3: float = 10.0
+    """Sharpness of the softmax over a batch."""
+    ema_pictures: float = 10_000
+    """Half-life of the averaged weights, in pictures."""
+    views: int = 4
+    """Crops of each picture whose features are cached, where the trunk is frozen."""
+    precision: str = "bf16-mixed"
+    """bf16-mixed or 32-true."""
+    validate_every: int = 8_000
+    """Pictures between validations on unseen species."""
+    checkpoint_every: int = 8_000
+    """Pictures between checkpoints."""
+    log_every: int = 640
+    """Pictures between logged losses."""
+    threads: int = 0
+    """CPU threads; 0 leaves it to torch."""
+    seed: int = 0
+    """Of everything random."""
+
+    def __post_init__(self) -> None:
+        cli.check_range("pictures", self.pictures, 1)
+        cli.check_range("batch_size", self.batch_size, 2, 4096)
+        cli.check_range("words_group", self.words_group, 2, 4096)
+        cli.check_range("learning_rate", self.learning_rate, 1e-8, 1)
+        cli.check_range("weight_decay", self.weight_decay, 0, 1)
+        for name in ("sentence_weight", "words_weight", "class_weight"):
+            cli.check_range(name, getattr(self, name), 0, 1000)
+        for name in ("gamma1", "gamma2", "gamma3"):
+            cli.check_range(name, getattr(self, name), 1e-3, 1000)
+        cli.check_range("ema_pictures", self.ema_pictures, 1)
+        cli.check_range("views", self.views, 1, 64)
+        cli.check_range("validate_every", self.validate_every, 1)
+        cli.check_range("checkpoint_every", self.checkpoint_every, 1)
+        cli.check_range("log_every", self.log_every, 1)
+        cli.check_range("threads", self.threads, 0, 1024)
+        cli.check_choice("precision", self.precision, runtime.PRECISIONS)
+
+
+class FeatureCache:
+    """A frozen trunk's features of several crops of each picture, in one memory-mapped file on disk.
+
+    Args:
+        path: where the cache lies; it is made if it is not there.
+        views: crops a picture; the first is the centre.
+    """
+
+    def __init__(
+        self, path: Path, corpus: Corpus, indices: np.ndarray, encoder: ImageEncoder, *, views: int, device: torch.device
+    ) -> None:
+        trunk = encoder.trunk
+        self._row = {int(index): row for row, index in enumerate(indices)}
+        self._views, self._device = views, device
+        with torch.no_grad():
+            probe = trunk(torch.zeros(1, 3, trunk.size, trunk.size, device=device))
+        self._grid = probe.local.shape[1:]
+        width = math.prod(self._grid) + probe.pooled.shape[1]
+        if not path.is_file():
+            with replacing(path) as temporary:
+                array = np.lib.format.open_memmap(
+                    temporary, "w+", dtype=np.float16, shape=(len(indices), views, width)
+                )
+                for row, view, features in self._compute(corpus, indices, trunk):
+                    array[row : row + len(features), view] = features
+                array.flush()
+        self._array = np.load(path, mmap_mode="r")
+
+    def _compute(self, corpus: Corpus, indices: np.ndarray, trunk: Any) -> Iterator[tuple[int, int, np.ndarray]]:
+        pictures = Pictures(corpus, indices, trunk.size)
+        for view in range(self._views):
+            for first in range(0, len(indices), 64):
+                chosen = [int(index) for index in indices[first : first + 64]]
+                rngs = [np.random.default_rng([view, index]) if view else None for index in chosen]
+                crops = np.stack([pictures.crop(index, rng) for index, rng in zip(chosen, rngs, strict=True)])
+                batch = to_unit(torch.from_numpy(crops).permute(0, 3, 1, 2)).to(self._device)
+                with torch.no_grad():
+                    features = trunk(batch)
+                flat = torch.cat([features.local.flatten(1), features.pooled], 1).half()
+                yield first, view, flat.cpu().numpy()
+
+    def features(self, index: Tensor, views: np.ndarray) -> TrunkFeatures:
+        """Trunk features of pictures `index` [B], view `views` [B] of each."""
+        rows = [self._row[int(i)] for i in index]
+        flat = torch.from_numpy(self._array[rows, views].astype(np.float32)).to(self._device)
+        split = math.prod(self._grid)
+        return TrunkFeatures(flat[:, :split].unflatten(1, self._grid), flat[:, split:])
+
+
+def augment(pictures: Tensor, generator: torch.Generator) -> Tensor:
+    """Zoom, turn, shift and brighten a batch [B, 3, S, S] in [-1, 1] at random, so that a small corpus lasts longer."""
+    n = len(pictures)
+
+    def between(low: float, high: float) -> Tensor:
+        return low + (high - low) * torch.rand(n, generator=generator)
+
+    scale, angle = between(0.7, 1.0), between(-0.2, 0.2)
+    cos, sin = scale * angle.cos(), scale * angle.sin()
+    shift_x, shift_y = (1 - scale) * between(-1, 1), (1 - scale) * between(-1, 1)
+    matrix = torch.stack([cos, -sin, shift_x, sin, cos, shift_y], 1).view(n, 2, 3).to(pictures.device)
+    grid = F.affine_grid(matrix, list(pictures.shape), align_corners=False)
+    moved = F.grid_sample(pictures, grid, padding_mode="reflection", align_corners=False)
+    contrast, brightness = (value.view(n, 1, 1, 1).to(pictures.device) for value in (between(0.8, 1.2), between(-0.2, 0.2)))
+    return moved * contrast + brightness
+
+
+class Matching(nn.Module):
+    """The networks of one matching job and their loss."""
+
+    def __init__(self, config: MatchingConfig, image: ImageEncoder, caption: nn.Module, n_species: int) -> None:
+        super().__init__()
+        self.config, self.image, self.caption = config, image, caption
+        dimension = image.project_pooled.out_features
+        self.classify = nn.Linear(dimension, n_species) if config.class_weight else None
+
+    def loss(self, pictures: ImageFeatures, condition: Condition, species: Tensor) -> dict[str, Tensor]:
+        """The weighted sum as "loss", and its parts."""
+        config = self.config
+        parts: dict[str, Tensor] = {}
+        total = torch.zeros((), device=species.device)
+        if config.sentence_weight:
+            scores = losses.sentence_scores(condition.sentence, pictures.whole, config.gamma3)
+            parts["loss/sentence"] = losses.matching_loss(scores, species)
+            total = total + config.sentence_weight * parts["loss/sentence"]
+        if config.words_weight:
+            gammas = {"gamma1": config.gamma1, "gamma2": config.gamma2, "gamma3": config.gamma3}
+            parts["loss/words"] = losses.words_loss(
+                condition.words, condition.mask, pictures.regions, species, group=config.words_group, **gammas
+            )
+            total = total + config.words_weight * parts["loss/words"]
+        if self.classify is not None:
+            parts["loss/species"] = F.cross_entropy(self.classify(pictures.whole).float(), species)
+            parts["loss/species"] = parts["loss/species"] + F.cross_entropy(
+                self.classify(condition.sentence).float(), species
+            )
+            total = total + config.class_weight * parts["loss/species"]
+        return {"loss": total, **parts}
+
+
+@torch.no_grad()
+def embed(
+    image: ImageEncoder, caption: CaptionEncoder, loader: Loader, rounds: int, device: torch.device
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Embed the N pictures of the loader's split and `rounds` captions of each.
+
+    Returns:
+        wholes [N, D], sentences [rounds, N, D] and species [N], on the CPU.
+    """
+    wholes, sentences, species = [], [], []
+    for number, batch in enumerate(loader.once(rounds)):
+        moved = batch.to(device)
+        assert moved.pictures is not None, "the loader was not asked for pictures"
+        if number * loader.batch_size < len(loader):  # the pictures of later rounds are the same
+            wholes.append(image(to_unit(moved.pictures)).whole.float().cpu())
+            species.append(batch.species)
+        sentences.append(caption.encode(moved).sentence.float().cpu())
+    return torch.cat(wholes), torch.cat(sentences).view(rounds, len(loader), -1), torch.cat(species)
+
+
+def train(
+    config: MatchingConfig,
+    image: ImageEncoder,
+    caption: Any,
+    *,
+    kind: str,
+    vocabulary: Vocabulary | None,
+    image_frozen: bool,
+    description: dict[str, Any],
+    may_change: tuple[str, ...] = (),
+) -> Path:
+    """Train `caption` and, unless it is frozen, `image` to match on a corpus; returns the file of the best weights.
+
+    Validated on species that training never sees, by the averaged weights, in unheard voices where captions are
+    spoken; measured on the test species once, at the end, with the best.
+
+    Args:
+        kind: what checkpoints call themselves.
+        vocabulary: for captions as words; None for recordings.
+        description: what the weights file says besides, so that the networks can be built again from it.
+
+    Raises:
+        InputError: for a corpus without what is needed, or a folder of another run.
+    """
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    torch.manual_seed(config.seed)
+    fabric = runtime.make_fabric(config.precision)
+    corpus = Corpus(config.corpus)
+    n_species = len(corpus.species_names)
+    speech = vocabulary is None
+    run = runtime.Run(config.run, kind, config, may_change)
+    networks = Matching(config, image, caption, n_species).to(fabric.device)
+    image.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if image_frozen:
+        image.requires_grad_(False).eval()
+    weights = [parameter for parameter in networks.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.AdamW(weights, lr=config.learning_rate, weight_decay=config.weight_decay)
+    ema = runtime.Ema(networks, half_life=config.ema_pictures)
+    best = {"r_precision": -1.0}
+    if state := run.resume():
+        networks.load_state_dict(state["networks"])
+        ema.network.load_state_dict(state["ema"])
+        optimizer.load_state_dict(state["optimizer"])
+        best = state["best"]
+
+    cached = not image.trunk.trainable or image_frozen
+    size = image.trunk.size
+    options = {"batch_size": config.batch_size, "words": vocabulary, "speech": speech, "seed": config.seed}
+    loader = Loader(
+        corpus, "train", size=0 if cached else size, heard=True if speech else None, position=run.position, **options
+    )
+    validation = Loader(corpus, "validation", size=size, heard=_unheard_if_any(corpus, speech), **options)
+    cache = _cache(config, corpus, loader, image, fabric.device) if cached else None
+
+    def picture_features(batch: Batch) -> ImageFeatures:
+        if cache is not None:
+            views = np.random.default_rng([config.seed, 2, run.position]).integers(config.views, size=len(batch))
+            return networks.image.project(cache.features(batch.index, views))
+        assert batch.pictures is not None
+        generator = torch.Generator().manual_seed(config.seed * 1_000_003 + run.position)
+        pictures = augment(to_unit(batch.pictures), generator)
+        return networks.image(pictures.contiguous(memory_format=torch.channels_last))
+
+    def step(batch: Batch) -> dict[str, Tensor]:
+        networks.train()
+        if image_frozen:
+            networks.image.eval()
+        factor = runtime.learning_rate(run.position, config.pictures, warm_up=2_000, flat=0.3, final=0.02)
+        for group in optimizer.param_groups:
+            group["lr"] = config.learning_rate * factor
+        moved = batch.to(fabric.device)
+        with fabric.autocast():
+            values = networks.loss(picture_features(moved), caption.encode(moved), moved.species)
+        optimizer.zero_grad(set_to_none=True)
+        values["loss"].backward()
+        values["gradient_norm"] = nn.utils.clip_grad_norm_(weights, 5.0)
+        optimizer.step()
+        ema.update(networks, run.position, config.batch_size)
+        return values
+
+    def best_description(found: dict[str, float]) -> dict[str, Any]:
+        return runtime.describe(config, kind=f"{kind}-weights", seen=run.position, validation=found, **description)
+
+    def validate() -> None:
+        nonlocal best
+        averaged = ema.network
+        with fabric.autocast():
+            embedded = embed(averaged.image, averaged.caption, validation, 1 if speech else 2, fabric.device)
+        found = metrics.retrieval(*embedded)
+        run.log({f"validation/{name}": value for name, value in found.items()})
+        if found["r_precision"] > best["r_precision"]:
+            best = found
+            shipped = {"caption": averaged.caption.state_dict()}
+            if not image_frozen:
+                shipped["image"] = averaged.image.state_dict()
+            runtime.save(run.folder / "best.safetensors", shipped, best_description(found))
+
+    def state_now() -> dict[str, Any]:
+        return {
+            "networks": networks.state_dict(),
+            "ema": ema.network.state_dict(),
+            "optimizer": optimizer.state_dict(),
+            "best": best,
+        }
+
+    runtime.train(
+        run, loader, step, state_now, batch_size=config.batch_size, every={config.validate_every: validate}
+    )
+    run.close()
+    return run.folder / "best.safetensors"
+
+
+def _unheard_if_any(corpus: Corpus, speech: bool) -> bool | None:
+    """Measure in unheard voices; None, any voice, where there are none."""
+    return False if speech and not corpus.voice_heard.all() else None
+
+
+def _cache(
+    config: MatchingConfig, corpus: Corpus, loader: Loader, image: ImageEncoder, device: torch.device
+) -> FeatureCache:
+    """The cache beside the run, under a name that tells the corpus, the trunk's weights and the views apart."""
+    identity = hashlib.sha256(f"{config.corpus.resolve()}{config.corpus.stat().st_mtime_ns}{config.views}".encode())
+    for value in image.trunk.state_dict().values():
+        identity.update(value.float().cpu().numpy().tobytes())
+    path = config.run / f"features-{identity.hexdigest()[:16]}.npy"
+    return FeatureCache(path, corpus, np.sort(loader.indices), image, views=config.views, device=device)
+
+
+def measure(
+    config: MatchingConfig, image: ImageEncoder, caption: Any, *, vocabulary: Vocabulary | None, rounds: int
+) -> dict[str, dict[str, float]]:
+    """Retrieval on the test species, for recordings in heard and in unheard voices apart.
+
+    Raises:
+        InputError: if the corpus has no test split.
+    """
+    corpus = Corpus(config.corpus)
+    speech = vocabulary is None
+    kinds: dict[str, bool | None] = {"text": None}
+    if speech:
+        kinds = {"seen_voices": True, "unseen_voices": False}
+    found = {}
+    for name, heard in kinds.items():
+        try:
+            loader = Loader(
+                corpus, "test", batch_size=64, size=image.trunk.size, words=vocabulary, speech=speech, heard=heard
+            )
+        except InputError:
+            if name == "unseen_voices":  # a corpus of own recordings knows no unheard voices
+                continue
+            raise
+        device = next(image.parameters()).device
+        found[name] = metrics.retrieval(*embed(image.eval(), caption.eval(), loader, rounds, device))
+    return found

@@ -1,0 +1,98 @@
+"""Scores as functions of features; nothing here knows a network."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+class Score(NamedTuple):
+    """Mean and standard deviation over folds, in percent where the measure is a share."""
+
+    mean: float
+    std: float
+
+
+def r_precision(
+    pictures: Tensor,
+    captions: Tensor,
+    species: Tensor,
+    *,
+    candidates: int = 100,
+    folds: int = 10,
+    draws: int = 5,
+    seed: int = 0,
+) -> Score:
+    """How often a picture's own caption is the nearest of itself and 99 others, in percent.
+
+    The protocol of AttnGAN and DM-GAN: cosine similarity, the others drawn from other species. Ties count as misses,
+    so that constant features score 0.
+
+    Args:
+        pictures, captions: [N, D], row k of one belongs to row k of the other. species: [N].
+        candidates: captions to choose from, the true one included.
+        folds: the hits are shuffled into as many folds, whose spread is the error bar.
+        draws: fresh sets of other captions for each picture.
+
+    Raises:
+        ValueError: if there are fewer captions of other species than candidates, or features are not finite.
+    """
+    if not (torch.isfinite(pictures).all() and torch.isfinite(captions).all()):
+        raise ValueError("features: not finite; the network that made them has diverged")
+    scores = F.normalize(pictures.float(), dim=1) @ F.normalize(captions.float(), dim=1).t()
+    rng = np.random.default_rng(seed)
+    labels = species.cpu().numpy()
+    others = {label: np.flatnonzero(labels != label) for label in np.unique(labels)}
+    if min(len(other) for other in others.values()) < candidates - 1:
+        raise ValueError(f"{len(labels)} captions: too few of other species for {candidates} candidates")
+    hits = []
+    for _ in range(draws):
+        chosen = np.stack([rng.choice(others[label], candidates - 1, replace=False) for label in labels])
+        best_other = scores.gather(1, torch.from_numpy(chosen).to(scores.device)).amax(1)
+        hits.append((scores.diagonal() > best_other).cpu().numpy())
+    shuffled = rng.permutation(np.concatenate(hits))
+    means = [fold.mean() * 100 for fold in np.array_split(shuffled, folds)]
+    return Score(float(shuffled.mean() * 100), float(np.std(means)))
+
+
+def recall(queries: Tensor, gallery: Tensor, at: tuple[int, ...] = (1, 5, 10)) -> dict[int, float]:
+    """Share of queries whose own item is among the k nearest of the whole gallery, in percent, for each k.
+
+    Args:
+        queries, gallery: [N, D], row k of one belongs to row k of the other; cosine similarity.
+    """
+    scores = F.normalize(queries.float(), dim=1) @ F.normalize(gallery.float(), dim=1).t()
+    better = (scores >= scores.diagonal()[:, None]).sum(1)  # itself included
+    return {k: float((better <= k).float().mean() * 100) for k in at}
+
+
+def retrieval(pictures: Tensor, captions: Tensor, species: Tensor, *, seed: int = 0) -> dict[str, float]:
+    """R-precision, and recall@1/5/10 from caption to picture, under the names that logs and results use.
+
+    Args:
+        pictures: [N, D]. captions: [K, N, D], K captions of each picture. species: [N].
+    """
+    candidates = min(100, int(min((species != label).sum() for label in species.unique())) + 1)
+    times = len(captions)
+    precision = r_precision(
+        pictures.repeat(times, 1), captions.flatten(0, 1), species.repeat(times), candidates=candidates, seed=seed
+    )
+    found = [recall(turn, pictures) for turn in captions]
+    return {
+        "r_precision": precision.mean,
+        "r_precision_std": precision.std,
+        **{f"recall_at_{k}": float(np.mean([each[k] for each in found])) for k in found[0]},
+    }
+
+
+def frechet_distance(real: Tensor, fake: Tensor) -> float:
+    """Fréchet distance of two sets of features [N, D] by pytorch-fid (Heusel et al. 2017, equation 6)."""
+    from pytorch_fid.fid_score import calculate_frechet_distance
+
+    def moments(features: Tensor) -> tuple[np.ndarray, np.ndarray]:
+        array = features.double().cpu().numpy()
+        return array.mean(0), np.cov(array, rowvar=False)
+
+    return float(calculate_frechet_distance(*moments(real), *moments(fake)))

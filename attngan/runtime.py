@@ -1,0 +1,333 @@
+"""What every training job shares: its run folder, checkpoints, averaged weights, progress, and the machine."""
+
+import copy
+import json
+import math
+import os
+import platform
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+import torch
+from lightning_fabric import Fabric
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.utils.tensorboard import SummaryWriter
+from tqdm import tqdm
+
+from datasets.cli import as_json, check_choice, check_range, repository
+from datasets.errors import InputError
+from datasets.files import make_folder, replacing, require_file, write_text
+
+PRECISIONS = ("bf16-mixed", "32-true")
+FORMAT = 1  # of the files written by `save`
+
+
+def save(path: str | Path, state: Any, description: dict[str, Any]) -> None:
+    """Write nested dicts and lists of tensors and plain values as one safetensors file, whole or not at all.
+
+    Tensors go in as tensors; the structure, the plain values and `description` go into the header as JSON.
+    """
+    tensors: dict[str, Tensor] = {}
+
+    def strip(value: Any, name: str) -> Any:
+        if isinstance(value, Tensor):
+            tensors[name] = value.detach().cpu().contiguous().clone()
+            return {"__tensor__": name}
+        if isinstance(value, dict):
+            return {"__items__": [[key, strip(item, f"{name}.{key}" if name else str(key))] for key, item in value.items()]}
+        if isinstance(value, list | tuple):
+            return [strip(item, f"{name}.{index}") for index, item in enumerate(value)]
+        return value
+
+    header = {"format": FORMAT, "state": strip(state, ""), **description}
+    with replacing(path) as temporary:
+        save_file(tensors, temporary, metadata={"description": json.dumps(header, default=str)})
+
+
+def load(path: str | Path, kind: str) -> tuple[Any, dict[str, Any]]:
+    """Read what `save` wrote: (state, description). No code is run.
+
+    Args:
+        kind: what the description must call itself, so that one network's file is not taken for another's.
+
+    Raises:
+        InputError: if the file is missing, cut off, of another format, or of another kind.
+    """
+    header = _header(path, kind)
+    tensors = load_file(path)
+    if header.get("format") != FORMAT:
+        raise InputError(
+            f"{path}: written in format {header.get('format')}, this code reads {FORMAT}; train it again or use the "
+            "version of the code that wrote it"
+        )
+    if header.get("kind") != kind:
+        raise InputError(f"{path}: holds a {header.get('kind')}, not a {kind}; give the other file")
+
+    def restore(value: Any) -> Any:
+        if isinstance(value, dict):
+            if "__tensor__" in value:
+                return tensors[value["__tensor__"]]
+            return {key: restore(item) for key, item in value["__items__"]}
+        return [restore(item) for item in value] if isinstance(value, list) else value
+
+    try:
+        return restore(header.pop("state")), header
+    except KeyError as error:
+        raise InputError(f"{path}: lacks {error}; copy or train it again") from error
+
+
+def _header(path: str | Path, kind: str) -> dict[str, Any]:
+    require_file(path, f"{kind} checkpoint")
+    try:
+        with safetensors.safe_open(path, "pt") as file:
+            return json.loads((file.metadata() or {}).get("description", "{}"))
+    except (safetensors.SafetensorError, OSError, ValueError) as error:
+        raise InputError(f"{path}: not a checkpoint, or cut off ({error}); copy or train it again") from error
+
+
+def kind_of(path: str | Path) -> str:
+    """What a file written by `save` calls itself.
+
+    Raises:
+        InputError: if it is missing or not such a file.
+    """
+    return str(_header(path, "model").get("kind"))
+
+
+def load_weights(module: nn.Module, state: dict[str, Tensor], path: str | Path) -> None:
+    """Load a state dict, half precision or not, into `module`.
+
+    Raises:
+        InputError: if names or sizes differ, which is a network of another size.
+    """
+    try:
+        module.load_state_dict(state)
+    except RuntimeError as error:
+        difference = str(error).split("\n")[1 if "\n" in str(error) else 0].strip()[:200]
+        raise InputError(f"{path}: weights of another size of network ({difference}); give matching options") from error
+
+
+class Ema(nn.Module):
+    """A running average of a network's weights, with its buffers (batch-norm statistics) averaged as well.
+
+    The half-life is counted in pictures and grows with the run, so that the start is soon forgotten (EDM2, section 3).
+    """
+
+    def __init__(self, network: nn.Module, *, half_life: float, ramp: float = 0.1) -> None:
+        super().__init__()
+        self.half_life, self.ramp = half_life, ramp
+        self.network = copy.deepcopy(network).eval().requires_grad_(False)
+
+    @torch.no_grad()
+    def update(self, network: nn.Module, position: int, batch_size: int) -> None:
+        """Average in `network`, which has seen `position` pictures, after a step of `batch_size`."""
+        half_life = max(1.0, min(self.half_life, position * self.ramp))
+        decay = 0.5 ** (batch_size / half_life)
+        averaged, current = list(self.network.state_dict().values()), list(network.state_dict().values())
+        moving = [(a, c.detach()) for a, c in zip(averaged, current, strict=True) if a.is_floating_point()]
+        torch._foreach_lerp_([a for a, _ in moving], [c for _, c in moving], 1 - decay)
+        for a, c in zip(averaged, current, strict=True):
+            if not a.is_floating_point():
+                a.copy_(c)
+
+
+def learning_rate(position: int, total: int, *, warm_up: int = 0, final: float = 0.0, flat: float = 0.0) -> float:
+    """Factor of the learning rate: linear warm-up, 1 for the share `flat` of the run, then a cosine down to `final`."""
+    if position < warm_up:
+        return (position + 1) / warm_up
+    done = min(1.0, max(0.0, (position / max(1, total) - flat) / max(1e-9, 1 - flat)))
+    return final + (1 - final) * 0.5 * (1 + math.cos(math.pi * done))
+
+
+def environment() -> dict[str, str]:
+    """Machine, versions and commit, for whatever records a figure."""
+    git = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=repository(), capture_output=True, text=True)
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"{os.cpu_count()} CPU cores"
+    return {
+        "machine": f"{platform.machine()}, {device}",
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "commit": git.stdout.strip() or "unknown",
+        "command": " ".join(sys.argv),
+    }
+
+
+def make_fabric(precision: str) -> Fabric:
+    """Device and precision: the GPU where there is one, else the CPU."""
+    check_choice("precision", precision, PRECISIONS)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return Fabric(accelerator="auto", devices=1, precision=precision)  # type: ignore[arg-type]
+
+
+class Run:
+    """A run folder: configuration, checkpoint, `stats.jsonl` and TensorBoard events.
+
+    The same command again goes on from the last checkpoint. What was logged after that checkpoint is dropped, since
+    it will be computed again, to the same digits.
+
+    Args:
+        folder: where everything goes.
+        config: the job's dataclass, with `pictures` (the budget), `checkpoint_every` and `log_every` counted in pictures.
+        may_change: fields in which a resumed run may differ.
+
+    Raises:
+        InputError: if the folder holds a run of another configuration, or cannot be written.
+    """
+
+    def __init__(self, folder: Path, kind: str, config: Any, may_change: Iterable[str] = ()) -> None:
+        self.folder, self.kind, self.config = make_folder(folder), kind, config
+        check_range("pictures", config.pictures, 1)
+        check_range("checkpoint_every", config.checkpoint_every, 1)
+        check_range("log_every", config.log_every, 1)
+        self.checkpoint = self.folder / "checkpoint.safetensors"
+        self._check_same(may_change)
+        write_text(self.folder / "config.json", as_json(config))
+        self.position = 0
+        self._started, self._started_at = time.time(), 0
+
+    def _check_same(self, may_change: Iterable[str]) -> None:
+        old_path = self.folder / "config.json"
+        if not old_path.is_file() or not self.checkpoint.is_file():
+            return
+        old, new = json.loads(old_path.read_text()), json.loads(as_json(self.config))
+        free = {"run", "checkpoint_every", "log_every", "grid_every", "validate_every", *may_change}
+        changed = [name for name in new if name not in free and old.get(name) != new[name]]
+        if changed:
+            name = changed[0]
+            raise InputError(
+                f"{old_path}: this run was started with {name} = {old.get(name)}, not {new[name]}; "
+                "use the same options or another --run folder"
+            )
+
+    def resume(self) -> dict[str, Any] | None:
+        """The state of the last checkpoint, or None for a new run. Sets `position` and the random state."""
+        state = None
+        if self.checkpoint.is_file():
+            state, _ = load(self.checkpoint, self.kind)
+            self.position = state["position"]
+            torch.set_rng_state(state["random"])
+            if torch.cuda.is_available() and state["random_cuda"] is not None:
+                torch.cuda.set_rng_state(state["random_cuda"])
+            print(f"{self.folder}: goes on at {self.position:,} pictures", file=sys.stderr)
+        stats = self.folder / "stats.jsonl"
+        kept = []
+        if stats.is_file() and state is not None:
+            kept = [line for line in stats.read_text().splitlines() if _position_of(line) <= self.position]
+        write_text(stats, "".join(f"{line}\n" for line in kept))
+        self._stats = open(stats, "a", buffering=1)  # noqa: SIM115 (closed in `close`)
+        self.board = SummaryWriter(str(self.folder), purge_step=self.position + 1)
+        self._started_at = self.position
+        return state
+
+    def progress(self) -> tqdm:
+        """A bar over the pictures of the budget, with rate and time left."""
+        return tqdm(
+            total=self.config.pictures, initial=self.position, unit="picture", desc=self.folder.name, mininterval=1
+        )
+
+    def due(self, every: int, step: int) -> bool:
+        """Whether a multiple of `every` pictures was passed by the last step of `step` pictures."""
+        return self.position // every > (self.position - step) // every
+
+    def log(self, values: dict[str, float]) -> None:
+        """Append scalars to stats.jsonl and TensorBoard under the current position."""
+        values = {name: float(value) for name, value in values.items()}
+        self._stats.write(json.dumps({"position": self.position, **values}) + "\n")
+        for name, value in values.items():
+            self.board.add_scalar(name, value, self.position)
+
+    def grid(self, name: str, pictures: Tensor, columns: int) -> None:
+        """Write pictures [N, 3, H, W] in [-1, 1] as one PNG in the folder and to TensorBoard."""
+        from torchvision.utils import make_grid, save_image
+
+        grid = make_grid(pictures.float().cpu().clamp(-1, 1) * 0.5 + 0.5, columns, padding=2)
+        self.board.add_image(name, grid, self.position)
+        with replacing(self.folder / f"{name}-{self.position:09d}.png") as temporary:
+            save_image(grid, temporary)
+
+    def save(self, state: dict[str, Any]) -> None:
+        """Write the checkpoint: `state`, the position and the random state."""
+        state = {
+            **state,
+            "position": self.position,
+            "random": torch.get_rng_state(),
+            "random_cuda": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
+        }
+        save(self.checkpoint, state, {"kind": self.kind, "config": json.loads(as_json(self.config)), **environment()})
+
+    def pictures_per_second(self) -> float:
+        """Rate since this process began the run."""
+        return (self.position - self._started_at) / max(1e-9, time.time() - self._started)
+
+    def close(self) -> None:
+        """Close the log files."""
+        self._stats.close()
+        self.board.close()
+
+
+def _position_of(line: str) -> int:
+    try:
+        return int(json.loads(line)["position"])
+    except (ValueError, KeyError):  # the last line of a killed run may be cut off
+        return sys.maxsize
+
+
+def train(
+    run: Run,
+    batches: Iterable[Any],
+    step: Callable[[Any], dict[str, Tensor]],
+    state: Callable[[], dict[str, Any]],
+    *,
+    batch_size: int,
+    every: dict[int, Callable[[], None]],
+) -> None:
+    """The loop of every job: step, log, whatever is due, checkpoint, until the budget is spent.
+
+    Args:
+        step: one optimisation step on a batch; returns scalars to log.
+        state: everything that a resumed run needs.
+        every: what to do at each multiple of so many pictures, such as validation.
+
+    Raises:
+        InputError: if a loss stops being finite; the last checkpoint is kept.
+    """
+    iterator = iter(batches)
+    with run.progress() as bar:
+        while run.position < run.config.pictures:
+            values = step(next(iterator))
+            run.position += batch_size
+            bar.update(batch_size)
+            finished = run.position >= run.config.pictures
+            keep = finished or run.due(run.config.checkpoint_every, batch_size)
+            log = run.due(run.config.log_every, batch_size)
+            if log or keep:
+                numbers = {name: float(value) for name, value in values.items()}
+                if not all(np.isfinite(number) for number in numbers.values()):
+                    bad = next(name for name, number in numbers.items() if not np.isfinite(number))
+                    raise InputError(
+                        f"{run.folder}: {bad} is not finite after {run.position:,} pictures; lower the learning rate "
+                        "and go on from the checkpoint"
+                    )
+                if log:
+                    run.log(numbers)
+                bar.set_postfix({name: f"{number:.3g}" for name, number in list(numbers.items())[:4]}, refresh=False)
+            for interval, action in every.items():
+                if finished or run.due(interval, batch_size):
+                    action()
+            if keep:
+                run.save(state())
+
+
+def describe(config: Any, **more: Any) -> dict[str, Any]:
+    """The description saved with shipped weights: configuration, machine and whatever else is given."""
+    return {"config": json.loads(json.dumps(asdict(config), default=str)), **environment(), **more}

@@ -1,0 +1,67 @@
+"""From a caption to word numbers and back: the tokenizer and the vocabulary."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import torch
+from nltk.tokenize import RegexpTokenizer
+
+from datasets.errors import InputError
+
+PAD, UNKNOWN = "<end>", "<unk>"
+MAX_WORDS = 24  # CUB captions have 15 words on average; 97 % have at most 24.
+
+_tokenizer = RegexpTokenizer(r"[a-z0-9]+")
+
+
+def tokenize(text: str) -> list[str]:
+    """Lower-case words of letters and digits, in order; everything else separates."""
+    return _tokenizer.tokenize(text.lower())
+
+
+class Vocabulary:
+    """The words that a text encoder knows. Number 0 is padding, 1 any unknown word."""
+
+    def __init__(self, words: Sequence[str]) -> None:
+        if list(words[:2]) != [PAD, UNKNOWN]:
+            raise InputError(f"vocabulary: must begin with {PAD} and {UNKNOWN}, begins with {list(words[:2])}")
+        self.words = list(words)
+        self._number = {word: number for number, word in enumerate(self.words)}
+
+    @classmethod
+    def build(cls, captions: Iterable[str], min_count: int = 3) -> "Vocabulary":
+        """All words that occur at least `min_count` times, the most frequent first."""
+        counts = Counter(word for caption in captions for word in tokenize(caption))
+        known = sorted((word for word, count in counts.items() if count >= min_count), key=lambda w: (-counts[w], w))
+        return cls([PAD, UNKNOWN, *known])
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+    def __contains__(self, word: str) -> bool:
+        return word in self._number
+
+    def encode(self, caption: str, max_words: int = MAX_WORDS) -> list[int]:
+        """Word numbers of at most the first `max_words` words.
+
+        Raises:
+            InputError: if the caption has no words.
+        """
+        numbers = [self._number.get(word, 1) for word in tokenize(caption)[:max_words]]
+        if not numbers:
+            raise InputError(f"caption {caption[:40]!r}: no words in it; describe the bird in English")
+        return numbers
+
+    def decode(self, numbers: Iterable[int]) -> str:
+        """The words of `numbers`, without padding."""
+        return " ".join(self.words[number] for number in numbers if number)
+
+
+def pad(sequences: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Stack word numbers to (tokens [B, L] int64, mask [B, L] bool, True where a word is)."""
+    lengths = np.array([len(sequence) for sequence in sequences])
+    mask = torch.from_numpy(np.arange(lengths.max())[None] < lengths[:, None])
+    tokens = torch.zeros(mask.shape, dtype=torch.int64)
+    tokens[mask] = torch.tensor([number for sequence in sequences for number in sequence])
+    return tokens, mask

@@ -1,0 +1,74 @@
+"""One picture as its source tells of it, before it is in a corpus."""
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from datasets import corpus
+from datasets.errors import InputError
+
+
+@dataclass
+class Entry:
+    """A picture with its captions and, where somebody spoke them, their recordings.
+
+    `picture` gives encoded bytes when called, so that a list of entries stays small.
+    """
+
+    name: str
+    species: str
+    split: str
+    picture: Callable[[], bytes]
+    captions: list[str] = field(default_factory=list)
+    recordings: list[tuple[Path, int]] = field(default_factory=list)  # file, number of its caption here or -1
+
+
+def read_picture(path: Path, short_side: int, box: tuple[float, float, float, float] | None = None) -> bytes:
+    """Read a picture file as JPEG bytes, cropped to `box` (left, top, right, bottom) and reduced to `short_side` px.
+
+    A JPEG that needs neither is kept byte for byte.
+
+    Raises:
+        InputError: if the file is missing, broken, or smaller than 16 px.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: picture not found; restore it or remove its row")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            data = path.read_bytes()
+            picture = corpus.decode(data, str(path))
+            plain = data[:2] == b"\xff\xd8" and Image.open(path).mode == "RGB"
+    except (OSError, Image.DecompressionBombWarning) as error:
+        raise InputError(f"{path}: not a readable picture ({error}); replace or remove it") from error
+    if box is not None:
+        left, top = max(0, int(box[0])), max(0, int(box[1]))
+        right, bottom = min(picture.width, int(box[2])), min(picture.height, int(box[3]))
+        if (left, top, right, bottom) != (0, 0, picture.width, picture.height):
+            if right - left < 2 or bottom - top < 2:
+                raise InputError(f"{path}: its bounding box lies outside of the picture; mend bounding_boxes.txt")
+            picture, plain = picture.crop((left, top, right, bottom)), False
+    if min(picture.size) < 16:
+        raise InputError(f"{path}: {picture.width}x{picture.height} px is too small; give at least 16 px")
+    scale = short_side / min(picture.size)
+    if scale < 1:
+        size = (max(16, round(picture.width * scale)), max(16, round(picture.height * scale)))
+        picture, plain = picture.resize(size, Image.Resampling.LANCZOS), False
+    return data if plain else corpus.encode(picture)
+
+
+def split_species(species: list[str], fractions: tuple[float, float], seed: int) -> dict[str, str]:
+    """Put whole species into validation and test by the given fractions, the others into training.
+
+    Each of the two gets at least one species where there are three or more.
+    """
+    names = sorted(set(species))
+    order = np.random.default_rng(seed).permutation(len(names))
+    enough = len(names) >= 3
+    counts = [max(int(enough), round(len(names) * fraction)) for fraction in fractions]
+    splits = ["validation"] * counts[0] + ["test"] * counts[1]
+    return {names[k]: (splits[place] if place < len(splits) else "train") for place, k in enumerate(order)}

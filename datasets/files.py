@@ -1,0 +1,77 @@
+"""Files that are either whole or not there: everything is written to a temporary name and renamed."""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from datasets.errors import InputError
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; rename it to `path` on success, remove it on failure.
+
+    Raises:
+        InputError: if the folder cannot be written or the disk is full; `path` itself is then untouched.
+    """
+    path = Path(path)
+    # The suffix stays last, since writers such as Pillow choose the format by it.
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        os.replace(temporary, path)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise InputError(f"{path}: cannot be written ({reason}); free some space or choose another place") from error
+    finally:
+        with suppress(OSError):  # the folder may not be one
+            temporary.unlink(missing_ok=True)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write `text` (UTF-8) to `path`, whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def make_folder(path: str | Path) -> Path:
+    """Create the folder `path` and check that it can be written.
+
+    Raises:
+        InputError: if it cannot be created or written.
+    """
+    path = Path(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        probe = path / f".write-test-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise InputError(f"{path}: cannot be written as a folder ({reason}); choose another place") from error
+    return path
+
+
+def require_file(path: str | Path, what: str) -> Path:
+    """Return `path` if it is a readable file.
+
+    Raises:
+        InputError: if it is missing, a folder, or not readable; `what` names its role in the message.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise InputError(f"{path}: {what} not found; check the path")
+    if not path.is_file():
+        raise InputError(f"{path}: {what} should be a file, but this is a folder; name the file itself")
+    if not os.access(path, os.R_OK):
+        raise InputError(f"{path}: {what} may not be read; check its permissions")
+    return path
+
+
+def sha256(path: str | Path) -> str:
+    """Checksum of a file's bytes, hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,218 @@
+"""From a corpus to batches. Batch k of a seed is always the same batch, so a run resumes by knowing its position."""
+
+import math
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from PIL import Image
+from tqdm import tqdm
+
+from datasets import audio
+from datasets.captions import Vocabulary, pad
+from datasets.corpus import Corpus
+from datasets.errors import InputError
+
+ROOM = 76 / 64  # AttnGAN: pictures are read at 76/64 of the size, and a random square of the size is cut out
+
+
+@dataclass
+class Batch:
+    """B pictures, each with one caption: as words, as a recording, or both.
+
+    Attributes:
+        index: [B] int64, which pictures of the corpus.
+        species: [B] int64.
+        pictures: [B, 3, S, S] uint8, or None if the loader was asked for none.
+        tokens, token_mask: [B, L] int64 and bool, or None.
+        mels, mel_mask: [B, T, 40] float32, normalised log-mels, and [B, T] bool, or None.
+    """
+
+    index: torch.Tensor
+    species: torch.Tensor
+    pictures: torch.Tensor | None = None
+    tokens: torch.Tensor | None = None
+    token_mask: torch.Tensor | None = None
+    mels: torch.Tensor | None = None
+    mel_mask: torch.Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def to(self, device: torch.device | str) -> "Batch":
+        """The same batch on another device."""
+        moved = {k: v.to(device, non_blocking=True) for k, v in vars(self).items() if v is not None}
+        return replace(self, **moved)
+
+
+def to_unit(pictures: torch.Tensor) -> torch.Tensor:
+    """Pictures in uint8 to float32 in [-1, 1]."""
+    return pictures.float() / 127.5 - 1
+
+
+class Pictures:
+    """Square crops of a corpus's pictures at one size, decoded once and kept in memory while they fit.
+
+    Args:
+        size: side S of the crops in px.
+        memory_gb: decoded pictures are kept up to this much; beyond it they are decoded each time.
+    """
+
+    def __init__(self, corpus: Corpus, indices: np.ndarray, size: int, *, memory_gb: float = 6.0) -> None:
+        self.corpus, self.size = corpus, size
+        self._room = math.ceil(size * ROOM)
+        self._kept: dict[int, np.ndarray] = {}
+        budget = memory_gb * 1e9
+        for index in tqdm(indices, desc=f"reading pictures at {size} px", unit="picture", leave=False, mininterval=1):
+            array = self._read(int(index))
+            budget -= array.nbytes
+            if budget < 0:
+                break
+            self._kept[int(index)] = array
+
+    def _read(self, index: int) -> np.ndarray:
+        """The picture with its short side reduced to the size and some room, [H, W, 3] uint8; never enlarged."""
+        picture = self.corpus.picture(index)
+        scale = self._room / min(picture.size)
+        if scale < 1:
+            size = (max(self._room, round(picture.width * scale)), max(self._room, round(picture.height * scale)))
+            picture = picture.resize(size, Image.Resampling.LANCZOS)
+        return np.asarray(picture)
+
+    def crop(self, index: int, rng: np.random.Generator | None) -> np.ndarray:
+        """One [S, S, 3] crop: random place and mirroring with `rng`, the centre without."""
+        picture = self._kept.get(index)
+        if picture is None:
+            picture = self._read(index)
+        height, width = picture.shape[:2]
+        side = min(height, width) * self.size // self._room
+        free_y, free_x = height - side, width - side
+        top, left = (free_y // 2, free_x // 2) if rng is None else (rng.integers(free_y + 1), rng.integers(free_x + 1))
+        square = picture[top : top + side, left : left + side]
+        if side != self.size:
+            square = np.asarray(Image.fromarray(square).resize((self.size, self.size), Image.Resampling.BICUBIC))
+        if rng is not None and rng.integers(2):
+            square = square[:, ::-1]
+        return square
+
+
+class Loader:
+    """Endless batches of a split in random order, or one pass in order (`once`).
+
+    Every picture comes once in each pass over the split, with a random one of its captions. The order, the choice and
+    the augmentation depend on `seed` and the position alone.
+
+    Args:
+        size: side of the pictures in px; 0 for no pictures.
+        words: the vocabulary, to get captions as words.
+        speech: to get recordings; `heard` restricts them to voices that are heard in training or not.
+        augment: random crops and mirroring, augmented recordings.
+        position: pictures seen before, to go on from there.
+
+    Raises:
+        InputError: if pictures of the split lack the captions or recordings that are asked for.
+    """
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        split: str,
+        *,
+        batch_size: int,
+        size: int = 0,
+        words: Vocabulary | None = None,
+        speech: bool = False,
+        heard: bool | None = None,
+        augment: bool = True,
+        position: int = 0,
+        seed: int = 0,
+    ) -> None:
+        self.corpus, self.batch_size, self.seed, self.augment = corpus, batch_size, seed, augment
+        self.position = position
+        self.words, self.speech = words, speech
+        self.indices = corpus.pictures_of(split)
+        self._captions = corpus.captions_by_picture() if words is not None else None
+        self._recordings = corpus.recordings_by_picture(heard) if speech else None
+        for what, owned in (("captions", self._captions), ("recordings", self._recordings)):
+            if owned is not None:
+                self.indices = self.indices[[len(owned[index]) > 0 for index in self.indices]]
+                if not len(self.indices):
+                    voices = "" if heard is None or what == "captions" else f" in {'heard' if heard else 'unheard'} voices"
+                    raise InputError(f"{corpus.path}: no picture of the {split} split has {what}{voices}; add some")
+        self._pictures = Pictures(corpus, self.indices, size) if size else None
+
+    def __len__(self) -> int:
+        """Pictures in one pass."""
+        return len(self.indices)
+
+    def _index_at(self, position: int) -> int:
+        turn, place = divmod(position, len(self.indices))
+        if turn != getattr(self, "_turn", None):
+            self._turn = turn
+            self._order = np.random.default_rng([self.seed, turn]).permutation(self.indices)
+        return int(self._order[place])
+
+    def at(self, position: int) -> Batch:
+        """The batch that begins at `position`."""
+        places = range(position, position + self.batch_size)
+        indices = np.array([self._index_at(place) for place in places])
+        rngs = [np.random.default_rng([self.seed, 1, place]) for place in places]
+        return self._assemble(indices, rngs, torch.Generator().manual_seed(self.seed * 1_000_003 + position))
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Endless batches from `self.position` on, which counts the pictures handed out; the next is made meanwhile."""
+        with ThreadPoolExecutor(1) as pool:
+            following = pool.submit(self.at, self.position)
+            while True:
+                batch = following.result()
+                following = pool.submit(self.at, self.position + self.batch_size)
+                self.position += self.batch_size
+                yield batch
+
+    def once(self, rounds: int = 1) -> Iterator[Batch]:
+        """Each picture of the split `rounds` times, in order, centre crops, nothing augmented; the k-th caption in round k.
+
+        A picture with fewer captions (or recordings) than rounds begins again with its first.
+        """
+        for turn in range(rounds):
+            for first in range(0, len(self.indices), self.batch_size):
+                yield self._assemble(self.indices[first : first + self.batch_size], None, None, turn)
+
+    def _assemble(
+        self,
+        indices: np.ndarray,
+        rngs: list[np.random.Generator] | None,
+        generator: torch.Generator | None,
+        turn: int = 0,
+    ) -> Batch:
+        batch = Batch(torch.from_numpy(indices.astype(np.int64)), torch.from_numpy(self.corpus.species[indices]))
+
+        def choose(options: np.ndarray, row: int) -> int:
+            return int(rngs[row].choice(options) if rngs else options[turn % len(options)])
+
+        if self._captions is not None and self.words is not None:
+            chosen = [choose(self._captions[index], row) for row, index in enumerate(indices)]
+            batch.tokens, batch.token_mask = pad([self.words.encode(self.corpus.captions[c]) for c in chosen])
+        if self._recordings is not None:
+            chosen = [choose(self._recordings[index], row) for row, index in enumerate(indices)]
+            mels, mask = stack_mels([self.corpus.mel(recording) for recording in chosen])
+            if self.augment and generator is not None:
+                mels, mask = audio.augment(mels, mask, generator)
+            batch.mels, batch.mel_mask = audio.normalise(mels, mask), mask
+        if self._pictures is not None:
+            crops = [
+                self._pictures.crop(int(index), rngs[row] if rngs and self.augment else None)
+                for row, index in enumerate(indices)
+            ]
+            batch.pictures = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2)
+        return batch
+
+
+def stack_mels(mels: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Pad [T_i, 40] log-mels with zeros to ([B, T, 40], mask [B, T], True where a frame is)."""
+    mask = torch.zeros(len(mels), max(len(mel) for mel in mels), dtype=torch.bool)
+    for row, mel in enumerate(mels):
+        mask[row, : len(mel)] = True
+    return torch.nn.utils.rnn.pad_sequence(mels, batch_first=True), mask

@@ -1,0 +1,122 @@
+"""The command that trains DAMSM: pictures against written captions, or, text-free, against spoken ones."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+
+from attngan import encoders, matching
+from attngan.image_encoder import TRUNKS
+from attngan.text_encoder import TextEncoder
+from datasets import cli
+from datasets.captions import Vocabulary
+from datasets.corpus import Corpus
+from datasets.errors import InputError
+from datasets.files import write_text
+from s2i.speech_encoder import SpeechEncoder, load_speech_encoder
+
+TEACHERS = ("text", "speech")
+
+
+@dataclass(frozen=True)
+class DamsmConfig(matching.MatchingConfig):
+    """Options of training DAMSM."""
+
+    teacher: str = "text"
+    """What the pictures are matched with: text, or speech, which uses no caption text at any step."""
+    trunk: str = "scratch"
+    """Image trunk: scratch, trained here, or inception, frozen, with the weights of --trunk-weights."""
+    trunk_weights: Path | None = None
+    """State dict of torchvision's inception_v3."""
+    size: int = 96
+    """Side in px of the pictures that the scratch trunk sees; its regions are a grid of an eighth of it."""
+    width: int = 32
+    """Channels of the first stage of the scratch trunk."""
+    blocks: tuple[int, int, int, int] = (1, 1, 2, 2)
+    """Residual blocks in each stage of the scratch trunk."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        cli.check_choice("teacher", self.teacher, TEACHERS)
+        cli.check_choice("trunk", self.trunk, TRUNKS)
+        cli.check_range("size", self.size, 32, 512)
+        cli.check_range("width", self.width, 4, 512)
+        for count in self.blocks:
+            cli.check_range("blocks", count, 1, 8)
+        if self.trunk == "inception" and self.trunk_weights is None:
+            raise InputError("--trunk-weights: missing; name the file with the weights of torchvision's inception_v3")
+
+
+PRESETS = {
+    "cub": DamsmConfig(),
+    "tiny": DamsmConfig(
+        corpus=Path("data/tiny.h5"),
+        run=Path("runs/tiny-damsm"),
+        pictures=2_400,
+        batch_size=16,
+        size=32,
+        width=8,
+        blocks=(1, 1, 1, 1),
+        ema_pictures=300,
+        validate_every=800,
+        checkpoint_every=800,
+        log_every=160,
+    ),
+}
+
+
+def main(arguments: list[str]) -> None:
+    """Train DAMSM as the command line asks for."""
+    config = cli.parse(DamsmConfig, PRESETS, arguments, description="Train DAMSM, pictures against captions.")
+    train(config)
+
+
+def train(config: DamsmConfig) -> Path:
+    """Train DAMSM; writes best.safetensors and results.json into the run folder and returns the former.
+
+    Raises:
+        InputError: for a corpus without captions (text) or recordings (speech), or a bad weights file.
+    """
+    torch.manual_seed(config.seed)
+    blueprint = {"trunk": config.trunk, "size": config.size, "width": config.width, "blocks": list(config.blocks)}
+    image = encoders.build_image_encoder({**blueprint, "weights": config.trunk_weights})
+    vocabulary = None
+    description: dict[str, object] = {"image": blueprint, "caption": config.teacher}
+    caption: TextEncoder | SpeechEncoder
+    if config.teacher == "text":
+        corpus = Corpus(config.corpus)
+        trained = set(corpus.pictures_of("train").tolist())
+        vocabulary = Vocabulary.build(
+            text for text, picture in zip(corpus.captions, corpus.caption_picture, strict=True) if picture in trained
+        )
+        corpus.close()
+        if len(vocabulary) == 2:
+            raise InputError(f"{config.corpus}: has no captions to learn from; use --teacher speech")
+        description["vocabulary"] = vocabulary.words
+        caption = TextEncoder(n_words=len(vocabulary))
+    else:
+        caption = SpeechEncoder()
+        description["speech"] = caption.arguments
+    best = matching.train(
+        config,
+        image,
+        caption,
+        kind=encoders.DAMSM_KIND,
+        vocabulary=vocabulary,
+        image_frozen=False,
+        description=description,
+        may_change=("threads",),
+    )
+    image, _ = encoders.load_image_encoder(best)
+    caption = encoders.load_text_encoder(best)[0] if vocabulary else load_speech_encoder(best)
+    found = matching.measure(config, image, caption, vocabulary=vocabulary, rounds=2)
+    results = {"test": found, "config": json.loads(json.dumps(asdict(config), default=str))}
+    write_text(config.run / "results.json", json.dumps(results, indent=2))
+    for name, scores in found.items():
+        print(f"test, unseen species, {name}: " + ", ".join(f"{k} {v:.2f}" for k, v in scores.items()))
+    return best
+
+
+if __name__ == "__main__":
+    cli.run(main)

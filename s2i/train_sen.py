@@ -1,0 +1,100 @@
+"""The command that trains the speech embedding network against the picture features of DAMSM."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+
+from attngan import encoders, matching
+from datasets import cli
+from datasets.files import write_text
+from s2i.speech_encoder import SPEECH_KIND, SpeechEncoder, load_speech_encoder
+
+
+@dataclass(frozen=True)
+class SenConfig(matching.MatchingConfig):
+    """Options of training the speech embedding network."""
+
+    run: Path = Path("runs/sen")
+    """Run folder; the same command again goes on there."""
+    damsm: Path = Path("runs/damsm/best.safetensors")
+    """DAMSM, made by scripts/train_damsm.sh, whose picture features speech is to match."""
+    pictures: int = 400_000
+    """Budget: how many pictures are seen in all."""
+    batch_size: int = 128
+    """Pictures in a step; each is told from the others in its batch."""
+    views: int = 4
+    """Crops of each picture whose features are cached."""
+    width: int = 192
+    """Channels of the convolutions."""
+    hidden: int = 192
+    """Width of the recurrent layers in each direction."""
+    segments: int = 32
+    """The most segments that a recording becomes."""
+    segment_frames: int = 3
+    """Frames of 80 ms that make a segment, unless that gives too many segments."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        cli.check_range("width", self.width, 4, 4096)
+        cli.check_range("hidden", self.hidden, 4, 4096)
+        cli.check_range("segments", self.segments, 1, 32)
+        cli.check_range("segment_frames", self.segment_frames, 1, 100)
+
+
+PRESETS = {
+    "cub": SenConfig(),
+    "tiny": SenConfig(
+        corpus=Path("data/tiny.h5"),
+        run=Path("runs/tiny-sen"),
+        damsm=Path("runs/tiny-damsm/best.safetensors"),
+        pictures=2_400,
+        batch_size=16,
+        width=32,
+        hidden=32,
+        ema_pictures=300,
+        validate_every=800,
+        checkpoint_every=800,
+        log_every=160,
+    ),
+}
+
+
+def main(arguments: list[str]) -> None:
+    """Train the speech encoder as the command line asks for."""
+    config = cli.parse(SenConfig, PRESETS, arguments, description="Train the speech embedding network (SEN).")
+    train(config)
+
+
+def train(config: SenConfig) -> Path:
+    """Train the speech encoder; writes best.safetensors and results.json into the run folder, returns the former.
+
+    Raises:
+        InputError: for a corpus without recordings, or a bad DAMSM file.
+    """
+    image, _ = encoders.load_image_encoder(config.damsm)
+    torch.manual_seed(config.seed)
+    speech = SpeechEncoder(
+        width=config.width, hidden=config.hidden, segments=config.segments, segment_frames=config.segment_frames
+    )
+    best = matching.train(
+        config,
+        image,
+        speech,
+        kind=SPEECH_KIND,
+        vocabulary=None,
+        image_frozen=True,
+        description={"speech": speech.arguments, "damsm": str(config.damsm)},
+        may_change=("threads",),
+    )
+    found = matching.measure(config, image, load_speech_encoder(best), vocabulary=None, rounds=1)
+    results = {"test": found, "config": json.loads(json.dumps(asdict(config), default=str))}
+    write_text(config.run / "results.json", json.dumps(results, indent=2))
+    for name, scores in found.items():
+        print(f"test, unseen species, {name}: " + ", ".join(f"{k} {v:.2f}" for k, v in scores.items()))
+    return best
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,131 @@
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from datasets import audio, voices
+from datasets.errors import InputError
+
+TEXT = "this bird has a red head and black wings"
+AVAILABLE = voices.available()
+ONE_OF_EACH = [next(v for v in AVAILABLE if v.engine == e) for e in sorted({v.engine for v in AVAILABLE})]
+each_voice = pytest.mark.parametrize("voice", AVAILABLE, ids=lambda voice: voice.name)
+each_engine = pytest.mark.parametrize("voice", ONE_OF_EACH, ids=lambda voice: voice.engine)
+
+
+def test_espeak_comes_with_the_requirements():
+    assert "espeak" in {voice.engine for voice in AVAILABLE}
+
+
+def test_the_table_keeps_unheard_voices_apart():
+    names = [voice.name for voice in voices.VOICES]
+    assert len(set(names)) == len(names)
+    assert len({(voice.engine, voice.code) for voice in voices.VOICES}) == len(names)
+    for engine in ("espeak", "flite"):
+        assert {voice.heard for voice in voices.VOICES if voice.engine == engine} == {True, False}
+    assert voices.by_name("flite-slt").code == "slt"
+    with pytest.raises(InputError, match="unknown; choose one of"):
+        voices.by_name("nobody")
+
+
+@each_voice
+def test_every_voice_speaks(voice):
+    wave = voices.synthesise(voice, TEXT, 0)
+    assert (wave.dtype, wave.dim()) == (torch.float32, 1)
+    assert 1.5 < len(wave) / audio.SAMPLE_RATE < 6
+    assert 0.05 < wave.abs().max() <= 1.0
+    audio.check(wave, voice.name)
+    longer = voices.synthesise(voice, f"{TEXT} and {TEXT}", 0)
+    assert len(longer) > 1.5 * len(wave)
+
+
+@each_voice
+def test_the_same_arguments_give_the_same_samples(voice):
+    first = voices.synthesise(voice, TEXT, 3)
+    other = voices.synthesise(voice, "another text", 4)
+    assert torch.equal(first, voices.synthesise(voice, TEXT, 3))
+    assert len(other) != len(first)
+    assert not torch.equal(first, voices.synthesise(voice, TEXT, 4))
+
+
+@pytest.mark.slow
+def test_another_process_gives_the_same_samples():
+    code = (
+        "from datasets import voices\nfor voice in voices.available():\n"
+        f"    print(float(voices.synthesise(voice, {TEXT!r}, 5).double().abs().sum()))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    here = [float(voices.synthesise(voice, TEXT, 5).double().abs().sum()) for voice in AVAILABLE]
+    assert [float(line) for line in done.stdout.split()] == here
+
+
+def pitch_of(wave):
+    """The commonest period in Hz, by autocorrelation of the whole."""
+    spectrum = torch.fft.rfft(wave, 2 * len(wave)).abs().square()
+    correlation = torch.fft.irfft(spectrum)[: len(wave)]
+    low, high = audio.SAMPLE_RATE // 300, audio.SAMPLE_RATE // 70
+    return audio.SAMPLE_RATE / (low + int(correlation[low:high].argmax()))
+
+
+@each_engine
+def test_seeds_change_rate_and_pitch_within_bounds(voice, monkeypatch):
+    lengths = [len(voices.synthesise(voice, TEXT, seed)) for seed in range(8)]
+    monkeypatch.setattr(voices, "RATE_JITTER", 0.0)
+    steady = [voices.synthesise(voice, TEXT, seed) for seed in range(8)]
+    usual = len(steady[0])
+    assert max(lengths) / min(lengths) > 1.08
+    assert all(0.82 < length / usual < 1.22 for length in lengths)
+    assert all(abs(len(wave) - usual) < 0.03 * usual for wave in steady)
+    pitches = [pitch_of(wave) for wave in steady]
+    assert max(pitches) / min(pitches) > 1.05
+
+
+@each_engine
+@pytest.mark.parametrize(
+    ("text", "words"), [("", "empty"), (" \n\t", "empty"), ("...", "give words"), ("x" * 1001, "at most 1000")]
+)
+def test_text_that_cannot_be_spoken_is_refused(voice, text, words):
+    with pytest.raises(InputError, match=words) as caught:
+        voices.synthesise(voice, text, 0)
+    assert voice.name in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@each_engine
+def test_text_is_neither_command_nor_option_nor_markup(voice, tmp_path):
+    target = tmp_path / "pwned"
+    for text in (
+        f"$(touch {target}) `touch {target}`",
+        f"red; touch {target}",
+        f"-o {target}",
+        "--help",
+        f'red") (system "touch {target}") (set! x "',
+        f'red\\") (system "touch {target}") (set! x "',
+        "(quit)",
+        "<speak>red</speak>",
+        "[[red]] a\0b\x1bc",
+        "café ünïcode",
+    ):
+        assert len(voices.synthesise(voice, text, 0)) > 3000, text
+    assert not target.exists()
+    file = tmp_path / "long.txt"
+    file.write_text("word " * 2000)  # a name is spoken, not read
+    voices.synthesise(voice, str(file)[:60], 0)
+    # Markup that was obeyed would say no more than the words in it.
+    plain, marked = (len(voices.synthesise(voice, text, 0)) for text in ("red", "<emphasis>red</emphasis>"))
+    assert marked > plain
+
+
+@each_engine
+def test_one_short_word_is_long_enough(voice):
+    audio.check(voices.synthesise(voice, "a", 0), "a")
+
+
+def test_a_missing_engine_is_named_with_its_remedy(monkeypatch):
+    monkeypatch.setattr(voices, "_installed", lambda engine: None)
+    assert voices.available() == []
+    for engine, remedy in (("flite", "apt-get install flite"), ("espeak", "pip install espeakng-loader")):
+        voice = next(voice for voice in voices.VOICES if voice.engine == engine)
+        with pytest.raises(InputError, match=f"{engine} is not installed; run: {remedy}"):
+            voices.synthesise(voice, TEXT, 0)
