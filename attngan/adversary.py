@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from attngan import losses
+from attngan import checkpoint, losses
 from attngan.discriminator import Discriminator
 
 AUGMENTATIONS = ("translation", "cutout")
@@ -83,11 +83,12 @@ class Adversary:
         policy: tuple[str, ...],
         penalty: Penalty,
     ) -> None:
+        self.by_stage = discriminators
         self.networks = nn.ModuleDict({str(stage): network for stage, network in discriminators.items()})
         self.loss, self.policy, self.penalty = loss, policy, penalty
         self.optimizers = {
-            stage: torch.optim.Adam(network.parameters(), lr=learning_rate, betas=betas)
-            for stage, network in self.networks.items()
+            stage: torch.optim.Adam(network.parameters(), lr=learning_rate, betas=betas, fused=True)
+            for stage, network in discriminators.items()
         }
         self.steps = 0
 
@@ -117,8 +118,7 @@ class Adversary:
         self.networks.requires_grad_(True).train()
         wrong = mismatched(species, generator)
         values: dict[str, Tensor] = {}
-        for key, network in self.networks.items():
-            stage = int(key)
+        for stage, network in self.by_stage.items():
             pictures = [real[stage], fake[stage].detach()]
             with parametrize.cached():
                 network.normalise_weights()
@@ -139,7 +139,7 @@ class Adversary:
                 total = loss
                 if self.penalty.kind != "none" and self.steps % self.penalty.every == 0:
                     total = loss + self._penalty(network, real[stage], sentence)
-                optimizer = self.optimizers[key]
+                optimizer = self.optimizers[stage]
                 optimizer.zero_grad(set_to_none=True)
                 total.backward()
             optimizer.step()
@@ -163,10 +163,10 @@ class Adversary:
         """What the generator pays for being found out, summed over stages; the discriminators get no gradients."""
         self.networks.requires_grad_(False)
         total = torch.zeros((), device=sentence.device)
-        for key, network in self.networks.items():
+        for stage, network in self.by_stage.items():
             with parametrize.cached():
                 network.normalise_weights()
-                (pictures,) = diff_augment([fake[int(key)]], self.policy, generator)
+                (pictures,) = diff_augment([fake[stage]], self.policy, generator)
                 logits = network(pictures, sentence)
             total = total + sum(losses.generator_loss(part, self.loss) for part in logits) / 2
         return total
@@ -175,7 +175,7 @@ class Adversary:
         """Networks, optimizers and the step count."""
         return {
             "networks": self.networks.state_dict(),
-            "optimizers": {stage: optimizer.state_dict() for stage, optimizer in self.optimizers.items()},
+            "optimizers": {str(stage): optimizer.state_dict() for stage, optimizer in self.optimizers.items()},
             "steps": self.steps,
         }
 
@@ -183,5 +183,5 @@ class Adversary:
         """Restore what `state_dict` gave."""
         self.networks.load_state_dict(state["networks"])
         for stage, optimizer in self.optimizers.items():
-            optimizer.load_state_dict(state["optimizers"][stage])
+            checkpoint.load_optimizer(optimizer, state["optimizers"][str(stage)])
         self.steps = state["steps"]

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor
 
-from datasets.loader import Batch
+if TYPE_CHECKING:  # a name in annotations only; the module takes a second to import
+    from datasets.loader import Batch
 
 DIMENSION = 256
 
@@ -59,6 +60,6 @@ def concatenate(conditions: Sequence[Condition]) -> Condition:
 class CaptionEncoder(Protocol):
     """Anything that turns the captions of a batch into a condition: the text encoder, the speech encoder."""
 
-    def encode(self, batch: Batch) -> Condition:
+    def encode(self, batch: "Batch") -> Condition:
         """The condition of the batch's captions."""
         ...

@@ -1,5 +1,6 @@
 """The discriminator: one class for every resolution, its depth computed from it, its width capped."""
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -37,7 +38,7 @@ class Discriminator(nn.Module):
         depth = side.bit_length() - 3  # side = 4 * 2^depth
         widths = [3, *[min(max_width, width * 2**k) for k in range(depth)]]
         layers: list[nn.Module] = []
-        for a, b in zip(widths[:-1], widths[1:], strict=True):
+        for a, b in pairwise(widths):
             layers += [wrap(nn.Conv2d(a, b, 4, 2, 1)), nn.LeakyReLU(0.2)]
         self.trunk = nn.Sequential(*layers)
         last = widths[-1]

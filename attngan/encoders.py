@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import nn
 
-from attngan import runtime
+from attngan import checkpoint
 from attngan.image_encoder import ImageEncoder, InceptionTrunk, ScratchTrunk
 from attngan.text_encoder import TextEncoder
 from datasets.captions import Vocabulary
@@ -26,7 +26,7 @@ def build_image_encoder(description: dict[str, Any]) -> ImageEncoder:
 def _load_half(path: Path, kind: str, half: str, module: nn.Module, state: dict[str, Any]) -> None:
     if half not in state:
         raise InputError(f"{path}: holds no {half} encoder; give a file that training {kind} wrote")
-    runtime.load_weights(module, state[half], path)
+    checkpoint.load_weights(module, state[half], path)
     module.eval().requires_grad_(False)
 
 
@@ -36,7 +36,7 @@ def load_image_encoder(path: Path) -> tuple[ImageEncoder, dict[str, Any]]:
     Raises:
         InputError: if the file is missing, damaged, or something else.
     """
-    state, description = runtime.load(path, f"{DAMSM_KIND}-weights")
+    state, description = checkpoint.load(path, f"{DAMSM_KIND}-weights")
     encoder = build_image_encoder({**description["image"], "weights": None})
     _load_half(path, DAMSM_KIND, "image", encoder, state)
     return encoder, description
@@ -48,7 +48,7 @@ def load_text_encoder(path: Path) -> tuple[TextEncoder, Vocabulary]:
     Raises:
         InputError: if the file is missing, damaged, or of a DAMSM that never saw text.
     """
-    state, description = runtime.load(path, f"{DAMSM_KIND}-weights")
+    state, description = checkpoint.load(path, f"{DAMSM_KIND}-weights")
     if description.get("caption") != "text":
         raise InputError(f"{path}: this DAMSM was trained without text; give one trained with --teacher text")
     vocabulary = Vocabulary(description["vocabulary"])

@@ -1,14 +1,20 @@
-"""The generator: an initial stage at 64 px and any number of refinements, each twice as large (AttnGAN, section 3.1)."""
+"""The generator: an initial stage and any number of refinements, each twice as large (AttnGAN, section 3.1)."""
 
 from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
+from attngan import checkpoint
 from attngan.attention import attend_words
 from attngan.condition import DIMENSION, Condition
 from attngan.layers import ConditioningAugmentation, ResidualBlock, UpBlock
+
+GENERATOR_KIND = "generator"
 
 
 @dataclass
@@ -36,10 +42,10 @@ class InitialStage(nn.Module):
         widths = [min(max_width, width * 2**k) for k in range(doublings, -1, -1)]
         self.seed = nn.Sequential(nn.Linear(style, 2 * widths[0] * 16, bias=False), nn.BatchNorm1d(2 * widths[0] * 16))
         self.shape = (2 * widths[0], 4, 4)
-        self.ups = nn.ModuleList(UpBlock(a, b, affine) for a, b in zip(widths[:-1], widths[1:], strict=True))
+        self.ups = nn.ModuleList(UpBlock(a, b, affine) for a, b in pairwise(widths))
 
     def forward(self, style: Tensor) -> Tensor:
-        x = nn.functional.glu(self.seed(style).view(-1, *self.shape), dim=1)
+        x = F.glu(self.seed(style).view(-1, *self.shape), dim=1)
         x = x.contiguous(memory_format=torch.channels_last)
         for up in self.ups:
             x = up(x, style)
@@ -63,17 +69,6 @@ class RefineStage(nn.Module):
         return self.up(x, style), attention
 
 
-class ImageHead(nn.Module):
-    """Features to a picture in [-1, 1]."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(width, 3, 3, padding=1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.tanh(self.conv(x).float())
-
-
 class Generator(nn.Module):
     """Paints a condition in stages.
 
@@ -84,7 +79,9 @@ class Generator(nn.Module):
         max_width: cap of the channels at small sides.
         noise: width of the noise vector.
         conditioning: width of the augmented sentence.
-        affine: whether every normalisation listens to sentence and noise, or only the seed (as published).
+        skip: whether each stage adds to the enlarged picture of the one before (StyleGAN2's output skips), at first
+            nothing, instead of painting it anew (as published).
+        affine: whether every gated convolution listens to sentence and noise, or only the seed (as published).
     """
 
     def __init__(
@@ -99,6 +96,7 @@ class Generator(nn.Module):
         conditioning: int = 100,
         dimension: int = DIMENSION,
         affine: bool = True,
+        skip: bool = True,
     ) -> None:
         super().__init__()
         self.arguments: dict[str, Any] = {
@@ -109,9 +107,11 @@ class Generator(nn.Module):
             "max_width": max_width,
             "noise": noise,
             "conditioning": conditioning,
+            "dimension": dimension,
             "affine": affine,
+            "skip": skip,
         }
-        self.noise, self.base = noise, base
+        self.noise, self.base, self.skip = noise, base, skip
         width = [widths[min(k, len(widths) - 1)] for k in range(stages)]
         count = [blocks[min(k, len(blocks) - 1)] for k in range(stages - 1)]
         style = noise + conditioning
@@ -123,10 +123,15 @@ class Generator(nn.Module):
             RefineStage(width_in=a, width_out=b, blocks=n, dimension=dimension, affine=style if affine else 0)
             for a, b, n in zip(width[:-1], width[1:], count, strict=True)
         )
-        self.heads = nn.ModuleList(ImageHead(w) for w in width)
+        heads = [nn.Conv2d(w, 3, 3, padding=1) for w in width]
+        self.heads = nn.ModuleList(heads)
         for module in self.modules():
             if isinstance(module, nn.Conv2d | nn.Conv1d):
                 nn.init.orthogonal_(module.weight)
+        for head in heads[1:] if skip else ():
+            head.weight.data.zero_()
+            if head.bias is not None:
+                head.bias.data.zero_()
 
     def __len__(self) -> int:
         """How many pictures it paints."""
@@ -142,28 +147,37 @@ class Generator(nn.Module):
         first = [self.augmentation, self.initial] if stage == 0 else [self.refine[stage - 1]]
         return [*first, self.heads[stage]]
 
-    def forward(
-        self, condition: Condition, noise: Tensor, spread: Tensor | None = None, first: int = 0
-    ) -> Painting:
+    def forward(self, condition: Condition, noise: Tensor, spread: Tensor | None = None) -> Painting:
         """Paint.
 
         Args:
             condition: B captions.
             noise: [B, noise], standard normal.
             spread: [B, conditioning], standard normal, of the conditioning augmentation; None paints its mean.
-            first: stages below this one give no picture (their places hold empty tensors), to save time in training.
         """
         mean, log_variance = self.augmentation(condition.sentence)
         mean, log_variance = mean.float(), log_variance.float()
         augmented = mean if spread is None else mean + spread * (0.5 * log_variance).exp()
         style = torch.cat([augmented, noise], 1)
         x = self.initial(style)
-        pictures, attention = [self._picture(0, x, first)], []
-        for stage, refine in enumerate(self.refine, 1):
+        colours = self.heads[0](x).float()
+        pictures, attention = [torch.tanh(colours)], []
+        for refine, head in zip(self.refine, self.heads[1:], strict=True):
             x, looked = refine(x, condition, style)
+            added = head(x).float()
+            colours = added + F.interpolate(colours, scale_factor=2.0, mode="bilinear") if self.skip else added
             attention.append(looked)
-            pictures.append(self._picture(stage, x, first))
+            pictures.append(torch.tanh(colours))
         return Painting(pictures, attention, mean, log_variance)
 
-    def _picture(self, stage: int, x: Tensor, first: int) -> Tensor:
-        return self.heads[stage](x) if stage >= first else x.new_empty(0)
+
+def load_generator(path: Path) -> tuple[Generator, dict[str, Any]]:
+    """The frozen, averaged generator of a weights file, and the file's description.
+
+    Raises:
+        InputError: if the file is missing, damaged, or something else.
+    """
+    state, description = checkpoint.load(path, GENERATOR_KIND)
+    generator = checkpoint.build(Generator, description, GENERATOR_KIND, path)
+    checkpoint.load_weights(generator, state, path)
+    return generator.eval().requires_grad_(False), description

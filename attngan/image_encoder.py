@@ -1,4 +1,4 @@
-"""The picture half of DAMSM: a trunk gives regions and a pooled feature, two projections take them to the seam's width."""
+"""The picture half of DAMSM: a trunk gives regions and a pooled feature, projections take them to the seam."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -97,7 +97,9 @@ class InceptionTrunk(nn.Module):
             try:
                 network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
             except Exception as error:  # whatever a wrong file makes torch raise
-                raise InputError(f"{weights}: not a state dict of torchvision's inception_v3 ({type(error).__name__})") from error
+                raise InputError(
+                    f"{weights}: not a state dict of torchvision's inception_v3 ({type(error).__name__})"
+                ) from error
         names = [name for name, _ in network.named_children() if name not in ("AuxLogits", "dropout", "fc", "avgpool")]
         split = names.index("Mixed_6e") + 1
         children = dict(network.named_children())

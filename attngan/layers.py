@@ -1,44 +1,46 @@
-"""Blocks of the generator: gated convolutions whose normalisation listens to the caption."""
+"""Blocks of the generator: gated convolutions that listen to the caption."""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-class AffineBatchNorm(nn.Module):
-    """Batch norm whose scale and shift depend on a vector (RAT-GAN and DF-GAN's affine; 1 and 0 at the start).
+class Affine(nn.Module):
+    """Scales and shifts channels by a vector (RAT-GAN and DF-GAN's affine); changes nothing at the start.
 
     Args:
         channels: C of the input.
-        style: width of the vector; 0 for plain batch norm.
+        style: width of the vector; 0 for a layer that does nothing, as published.
     """
 
     def __init__(self, channels: int, style: int) -> None:
         super().__init__()
-        self.norm = nn.BatchNorm2d(channels, affine=style == 0)
         self.modulate = nn.Linear(style, 2 * channels) if style else None
         if self.modulate is not None:
             nn.init.zeros_(self.modulate.weight)
             nn.init.zeros_(self.modulate.bias)
 
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
-        x = self.norm(x)
         if self.modulate is None:
             return x
         scale, shift = self.modulate(style)[:, :, None, None].chunk(2, 1)
-        return torch.addcmul(x + shift, x, scale)
+        return torch.addcmul(shift.to(x.dtype), x, 1 + scale.to(x.dtype))
 
 
 class GatedConv(nn.Module):
-    """3x3 convolution to twice the channels, batch norm, gated linear unit."""
+    """3x3 convolution to twice the channels, batch norm, gated linear unit, and the caption's say in it.
+
+    The affine comes after the gate, where there are half as many channels.
+    """
 
     def __init__(self, channels_in: int, channels_out: int, style: int) -> None:
         super().__init__()
         self.conv = nn.Conv2d(channels_in, 2 * channels_out, 3, padding=1, bias=False)
-        self.norm = AffineBatchNorm(2 * channels_out, style)
+        self.norm = nn.BatchNorm2d(2 * channels_out)
+        self.affine = Affine(channels_out, style)
 
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
-        return F.glu(self.norm(self.conv(x), style), dim=1)
+        return self.affine(F.glu(self.norm(self.conv(x)), dim=1), style)
 
 
 class UpBlock(nn.Module):
@@ -59,10 +61,10 @@ class ResidualBlock(nn.Module):
         super().__init__()
         self.gated = GatedConv(channels, channels, style)
         self.conv = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-        self.norm = AffineBatchNorm(channels, style)
+        self.norm = nn.BatchNorm2d(channels)
 
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
-        return x + self.norm(self.conv(self.gated(x, style)), style)
+        return x + self.norm(self.conv(self.gated(x, style)))
 
 
 class ConditioningAugmentation(nn.Module):

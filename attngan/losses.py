@@ -43,7 +43,7 @@ def word_scores(
     likeness = torch.einsum("idt,jdr->ijtr", words, regions)
     over_words = masked_softmax(likeness, mask[:, None, :, None], dim=2)
     weights = torch.softmax(gamma1 * over_words.float(), dim=3).to(words.dtype)
-    # cos(word, context) without building [B, B', T, D]: the context's product with the word, and its norm by the Gram matrix.
+    # cos(word, context) without building [B, B', T, D]: the context's norm comes from the Gram matrix of the regions.
     product = (weights * likeness).sum(3).float()
     gram = torch.einsum("jdr,jds->jrs", regions, regions)
     norm = (torch.einsum("ijtr,jrs->ijts", weights, gram) * weights).sum(3).float().clamp_min(1e-8).sqrt()

@@ -8,15 +8,16 @@ import hashlib
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attngan import losses, metrics, runtime
+from attngan import checkpoint, losses, metrics, runtime
 from attngan.condition import CaptionEncoder, Condition
 from attngan.image_encoder import ImageEncoder, ImageFeatures, TrunkFeatures
 from datasets import cli
@@ -102,7 +103,14 @@ class FeatureCache:
     """
 
     def __init__(
-        self, path: Path, corpus: Corpus, indices: np.ndarray, encoder: ImageEncoder, *, views: int, device: torch.device
+        self,
+        path: Path,
+        corpus: Corpus,
+        indices: np.ndarray,
+        encoder: ImageEncoder,
+        *,
+        views: int,
+        device: torch.device,
     ) -> None:
         trunk = encoder.trunk
         self._row = {int(index): row for row, index in enumerate(indices)}
@@ -113,9 +121,7 @@ class FeatureCache:
         width = math.prod(self._grid) + probe.pooled.shape[1]
         if not path.is_file():
             with replacing(path) as temporary:
-                array = np.lib.format.open_memmap(
-                    temporary, "w+", dtype=np.float16, shape=(len(indices), views, width)
-                )
+                array = np.lib.format.open_memmap(temporary, "w+", dtype=np.float16, shape=(len(indices), views, width))
                 for row, view, features in self._compute(corpus, indices, trunk):
                     array[row : row + len(features), view] = features
                 array.flush()
@@ -155,7 +161,9 @@ def augment(pictures: Tensor, generator: torch.Generator) -> Tensor:
     matrix = torch.stack([cos, -sin, shift_x, sin, cos, shift_y], 1).view(n, 2, 3).to(pictures.device)
     grid = F.affine_grid(matrix, list(pictures.shape), align_corners=False)
     moved = F.grid_sample(pictures, grid, padding_mode="reflection", align_corners=False)
-    contrast, brightness = (value.view(n, 1, 1, 1).to(pictures.device) for value in (between(0.8, 1.2), between(-0.2, 0.2)))
+    contrast, brightness = (
+        value.view(n, 1, 1, 1).to(pictures.device) for value in (between(0.8, 1.2), between(-0.2, 0.2))
+    )
     return moved * contrast + brightness
 
 
@@ -249,22 +257,22 @@ def train(
     if image_frozen:
         image.requires_grad_(False).eval()
     weights = [parameter for parameter in networks.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.AdamW(weights, lr=config.learning_rate, weight_decay=config.weight_decay)
+    optimizer = torch.optim.AdamW(weights, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
     ema = runtime.Ema(networks, half_life=config.ema_pictures)
     best = {"r_precision": -1.0}
     if state := run.resume():
         networks.load_state_dict(state["networks"])
         ema.network.load_state_dict(state["ema"])
-        optimizer.load_state_dict(state["optimizer"])
+        checkpoint.load_optimizer(optimizer, state["optimizer"])
         best = state["best"]
 
     cached = not image.trunk.trainable or image_frozen
     size = image.trunk.size
-    options = {"batch_size": config.batch_size, "words": vocabulary, "speech": speech, "seed": config.seed}
-    loader = Loader(
-        corpus, "train", size=0 if cached else size, heard=True if speech else None, position=run.position, **options
+    make_loader = partial(
+        Loader, corpus, batch_size=config.batch_size, words=vocabulary, speech=speech, seed=config.seed
     )
-    validation = Loader(corpus, "validation", size=size, heard=_unheard_if_any(corpus, speech), **options)
+    loader = make_loader("train", size=0 if cached else size, heard=True if speech else None, position=run.position)
+    validation = make_loader("validation", size=size, heard=_unheard_if_any(corpus, speech))
     cache = _cache(config, corpus, loader, image, fabric.device) if cached else None
 
     def picture_features(batch: Batch) -> ImageFeatures:
@@ -298,7 +306,7 @@ def train(
 
     def validate() -> None:
         nonlocal best
-        averaged = ema.network
+        averaged = cast(Matching, ema.network)
         with fabric.autocast():
             embedded = embed(averaged.image, averaged.caption, validation, 1 if speech else 2, fabric.device)
         found = metrics.retrieval(*embedded)
@@ -308,7 +316,7 @@ def train(
             shipped = {"caption": averaged.caption.state_dict()}
             if not image_frozen:
                 shipped["image"] = averaged.image.state_dict()
-            runtime.save(run.folder / "best.safetensors", shipped, best_description(found))
+            checkpoint.save(run.folder / "best.safetensors", shipped, best_description(found))
 
     def state_now() -> dict[str, Any]:
         return {
@@ -318,9 +326,7 @@ def train(
             "best": best,
         }
 
-    runtime.train(
-        run, loader, step, state_now, batch_size=config.batch_size, every={config.validate_every: validate}
-    )
+    runtime.train(run, loader, step, state_now, batch_size=config.batch_size, every=[(config.validate_every, validate)])
     run.close()
     return run.folder / "best.safetensors"
 

@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from datasets.errors import InputError
+
 
 class Score(NamedTuple):
     """Mean and standard deviation over folds, in percent where the measure is a share."""
@@ -37,16 +39,19 @@ def r_precision(
         draws: fresh sets of other captions for each picture.
 
     Raises:
-        ValueError: if there are fewer captions of other species than candidates, or features are not finite.
+        InputError: if there are fewer captions of other species than candidates, or features are not finite.
     """
     if not (torch.isfinite(pictures).all() and torch.isfinite(captions).all()):
-        raise ValueError("features: not finite; the network that made them has diverged")
+        raise InputError("features: not finite; the network that made them has diverged, train it again")
     scores = F.normalize(pictures.float(), dim=1) @ F.normalize(captions.float(), dim=1).t()
     rng = np.random.default_rng(seed)
     labels = species.cpu().numpy()
     others = {label: np.flatnonzero(labels != label) for label in np.unique(labels)}
-    if min(len(other) for other in others.values()) < candidates - 1:
-        raise ValueError(f"{len(labels)} captions: too few of other species for {candidates} candidates")
+    if not 0 < candidates - 1 <= min(len(other) for other in others.values()):
+        raise InputError(
+            f"{len(labels)} captions of {len(others)} species: too few of other species to choose among {candidates}; "
+            "give a split with more species"
+        )
     hits = []
     for _ in range(draws):
         chosen = np.stack([rng.choice(others[label], candidates - 1, replace=False) for label in labels])

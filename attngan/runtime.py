@@ -1,4 +1,4 @@
-"""What every training job shares: its run folder, checkpoints, averaged weights, progress, and the machine."""
+"""What every training job shares: its run folder, averaged weights, progress, and the machine."""
 
 import copy
 import json
@@ -9,111 +9,23 @@ import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterable
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors
 import torch
 from lightning_fabric import Fabric
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
+from attngan import checkpoint
 from datasets.cli import as_json, check_choice, check_range, repository
 from datasets.errors import InputError
-from datasets.files import make_folder, replacing, require_file, write_text
+from datasets.files import make_folder, replacing, write_text
 
 PRECISIONS = ("bf16-mixed", "32-true")
-FORMAT = 1  # of the files written by `save`
-
-
-def save(path: str | Path, state: Any, description: dict[str, Any]) -> None:
-    """Write nested dicts and lists of tensors and plain values as one safetensors file, whole or not at all.
-
-    Tensors go in as tensors; the structure, the plain values and `description` go into the header as JSON.
-    """
-    tensors: dict[str, Tensor] = {}
-
-    def strip(value: Any, name: str) -> Any:
-        if isinstance(value, Tensor):
-            tensors[name] = value.detach().cpu().contiguous().clone()
-            return {"__tensor__": name}
-        if isinstance(value, dict):
-            return {"__items__": [[key, strip(item, f"{name}.{key}" if name else str(key))] for key, item in value.items()]}
-        if isinstance(value, list | tuple):
-            return [strip(item, f"{name}.{index}") for index, item in enumerate(value)]
-        return value
-
-    header = {"format": FORMAT, "state": strip(state, ""), **description}
-    with replacing(path) as temporary:
-        save_file(tensors, temporary, metadata={"description": json.dumps(header, default=str)})
-
-
-def load(path: str | Path, kind: str) -> tuple[Any, dict[str, Any]]:
-    """Read what `save` wrote: (state, description). No code is run.
-
-    Args:
-        kind: what the description must call itself, so that one network's file is not taken for another's.
-
-    Raises:
-        InputError: if the file is missing, cut off, of another format, or of another kind.
-    """
-    header = _header(path, kind)
-    tensors = load_file(path)
-    if header.get("format") != FORMAT:
-        raise InputError(
-            f"{path}: written in format {header.get('format')}, this code reads {FORMAT}; train it again or use the "
-            "version of the code that wrote it"
-        )
-    if header.get("kind") != kind:
-        raise InputError(f"{path}: holds a {header.get('kind')}, not a {kind}; give the other file")
-
-    def restore(value: Any) -> Any:
-        if isinstance(value, dict):
-            if "__tensor__" in value:
-                return tensors[value["__tensor__"]]
-            return {key: restore(item) for key, item in value["__items__"]}
-        return [restore(item) for item in value] if isinstance(value, list) else value
-
-    try:
-        return restore(header.pop("state")), header
-    except KeyError as error:
-        raise InputError(f"{path}: lacks {error}; copy or train it again") from error
-
-
-def _header(path: str | Path, kind: str) -> dict[str, Any]:
-    require_file(path, f"{kind} checkpoint")
-    try:
-        with safetensors.safe_open(path, "pt") as file:
-            return json.loads((file.metadata() or {}).get("description", "{}"))
-    except (safetensors.SafetensorError, OSError, ValueError) as error:
-        raise InputError(f"{path}: not a checkpoint, or cut off ({error}); copy or train it again") from error
-
-
-def kind_of(path: str | Path) -> str:
-    """What a file written by `save` calls itself.
-
-    Raises:
-        InputError: if it is missing or not such a file.
-    """
-    return str(_header(path, "model").get("kind"))
-
-
-def load_weights(module: nn.Module, state: dict[str, Tensor], path: str | Path) -> None:
-    """Load a state dict, half precision or not, into `module`.
-
-    Raises:
-        InputError: if names or sizes differ, which is a network of another size.
-    """
-    try:
-        module.load_state_dict(state)
-    except RuntimeError as error:
-        difference = str(error).split("\n")[1 if "\n" in str(error) else 0].strip()[:200]
-        raise InputError(f"{path}: weights of another size of network ({difference}); give matching options") from error
 
 
 class Ema(nn.Module):
@@ -177,7 +89,7 @@ class Run:
 
     Args:
         folder: where everything goes.
-        config: the job's dataclass, with `pictures` (the budget), `checkpoint_every` and `log_every` counted in pictures.
+        config: the job's dataclass, with `pictures` (the budget), `checkpoint_every` and `log_every` in pictures.
         may_change: fields in which a resumed run may differ.
 
     Raises:
@@ -213,7 +125,7 @@ class Run:
         """The state of the last checkpoint, or None for a new run. Sets `position` and the random state."""
         state = None
         if self.checkpoint.is_file():
-            state, _ = load(self.checkpoint, self.kind)
+            state, _ = checkpoint.load(self.checkpoint, self.kind)
             self.position = state["position"]
             torch.set_rng_state(state["random"])
             if torch.cuda.is_available() and state["random_cuda"] is not None:
@@ -263,7 +175,7 @@ class Run:
             "random": torch.get_rng_state(),
             "random_cuda": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
         }
-        save(self.checkpoint, state, {"kind": self.kind, "config": json.loads(as_json(self.config)), **environment()})
+        checkpoint.save(self.checkpoint, state, describe(self.config, kind=self.kind))
 
     def pictures_per_second(self) -> float:
         """Rate since this process began the run."""
@@ -289,14 +201,14 @@ def train(
     state: Callable[[], dict[str, Any]],
     *,
     batch_size: int,
-    every: dict[int, Callable[[], None]],
+    every: Sequence[tuple[int, Callable[[], None]]],
 ) -> None:
     """The loop of every job: step, log, whatever is due, checkpoint, until the budget is spent.
 
     Args:
         step: one optimisation step on a batch; returns scalars to log.
         state: everything that a resumed run needs.
-        every: what to do at each multiple of so many pictures, such as validation.
+        every: what to do at each multiple of so many pictures, such as validation, in this order.
 
     Raises:
         InputError: if a loss stops being finite; the last checkpoint is kept.
@@ -310,8 +222,9 @@ def train(
             finished = run.position >= run.config.pictures
             keep = finished or run.due(run.config.checkpoint_every, batch_size)
             log = run.due(run.config.log_every, batch_size)
-            if log or keep:
-                numbers = {name: float(value) for name, value in values.items()}
+            actions = [action for interval, action in every if finished or run.due(interval, batch_size)]
+            if log or keep or actions:
+                numbers = {name: float(value.detach()) for name, value in values.items()}
                 if not all(np.isfinite(number) for number in numbers.values()):
                     bad = next(name for name, number in numbers.items() if not np.isfinite(number))
                     raise InputError(
@@ -321,13 +234,12 @@ def train(
                 if log:
                     run.log(numbers)
                 bar.set_postfix({name: f"{number:.3g}" for name, number in list(numbers.items())[:4]}, refresh=False)
-            for interval, action in every.items():
-                if finished or run.due(interval, batch_size):
-                    action()
+            for action in actions:
+                action()
             if keep:
                 run.save(state())
 
 
 def describe(config: Any, **more: Any) -> dict[str, Any]:
     """The description saved with shipped weights: configuration, machine and whatever else is given."""
-    return {"config": json.loads(json.dumps(asdict(config), default=str)), **environment(), **more}
+    return {"config": json.loads(as_json(config)), **environment(), **more}

@@ -18,9 +18,7 @@ class TextEncoder(nn.Module):
         dropout: of the embeddings, and of what leaves the LSTM.
     """
 
-    def __init__(
-        self, *, n_words: int, embedding: int = 300, dimension: int = DIMENSION, dropout: float = 0.5
-    ) -> None:
+    def __init__(self, *, n_words: int, embedding: int = 300, dimension: int = DIMENSION, dropout: float = 0.5) -> None:
         super().__init__()
         self.embedding = nn.Embedding(n_words, embedding, padding_idx=0)
         nn.init.uniform_(self.embedding.weight, -0.1, 0.1)

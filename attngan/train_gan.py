@@ -1,17 +1,19 @@
 """Training the generator against its discriminators, for any caption encoder that is passed in."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from attngan import losses, metrics, runtime
+from attngan import checkpoint, losses, metrics, runtime
 from attngan.adversary import AUGMENTATIONS, Adversary, Penalty
 from attngan.condition import CaptionEncoder, Condition, concatenate
 from attngan.discriminator import Discriminator
-from attngan.generator import Generator, Painting
+from attngan.generator import GENERATOR_KIND, Generator, Painting
+from attngan.growing import start_from
 from attngan.image_encoder import ImageEncoder
 from datasets import cli
 from datasets.captions import Vocabulary
@@ -41,7 +43,7 @@ class GanConfig:
     condition: str = "speech"
     """What is painted: speech, or text (the baseline)."""
     init: Path | None = None
-    """Checkpoint of another run, with fewer stages or as many, whose weights this run starts from."""
+    """Checkpoint of another run whose weights this run starts from; it may have fewer stages."""
     freeze: int = 0
     """Stages, from the first, that stay as --init has them (its averaged weights) and are not judged."""
     stages: int = 4
@@ -55,7 +57,9 @@ class GanConfig:
     max_width: int = 512
     """Cap of the generator's channels."""
     affine: bool = True
-    """Whether every normalisation of the generator listens to sentence and noise; published: only its first layer."""
+    """Whether all gated convolutions of the generator listen to sentence and noise; published: only the first layer."""
+    skip: bool = True
+    """Whether each stage adds to the enlarged picture of the one before; published: it paints it anew."""
     discriminator_widths: tuple[int, ...] = (32,)
     """Discriminator channels after its first convolution, by stage; the last value serves all later ones."""
     discriminator_max_width: int = 512
@@ -142,6 +146,7 @@ class GanConfig:
             blocks=self.blocks,
             max_width=self.max_width,
             affine=self.affine,
+            skip=self.skip,
         )
 
     def discriminators(self) -> dict[int, Discriminator]:
@@ -158,18 +163,6 @@ class GanConfig:
         }
 
 
-def load_generator(path: Path) -> tuple[Generator, dict[str, Any]]:
-    """The frozen, averaged generator of a weights file, and the file's description.
-
-    Raises:
-        InputError: if the file is missing, damaged, or something else.
-    """
-    state, description = runtime.load(path, "generator")
-    generator = Generator(**description["generator"])
-    runtime.load_weights(generator, state, path)
-    return generator.eval().requires_grad_(False), description
-
-
 def pyramid(pictures: Tensor, stages: int) -> list[Tensor]:
     """Real pictures [B, 3, S, S] at every stage's size, the smallest first; each halving averages 2x2 pixels."""
     sizes = [pictures]
@@ -184,12 +177,14 @@ class GanJob:
     def __init__(
         self, config: GanConfig, image: ImageEncoder, caption: CaptionEncoder, fabric: Any, description: dict[str, Any]
     ) -> None:
-        self.config, self.image, self.caption, self.fabric, self.description = config, image, caption, fabric, description
+        self.config, self.fabric, self.description = config, fabric, description
+        self.image, self.caption = image, caption
         self.device = fabric.device
         self.generator = config.generator()
         self.discriminators = config.discriminators()
         if config.init is not None:
-            self._start_from(config.init)
+            state, _ = checkpoint.load(config.init, KIND)
+            start_from(state, self.generator, self.discriminators, freeze=config.freeze, path=config.init)
         self.generator.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         for network in self.discriminators.values():
             network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -197,7 +192,7 @@ class GanJob:
         for module in self.frozen:
             module.requires_grad_(False)
         weights = [parameter for parameter in self.generator.parameters() if parameter.requires_grad]
-        self.optimizer = torch.optim.Adam(weights, lr=config.learning_rate, betas=config.betas)
+        self.optimizer = torch.optim.Adam(weights, lr=config.learning_rate, betas=config.betas, fused=True)
         self.ema = runtime.Ema(self.generator, half_life=config.ema_pictures)
         self.adversary = Adversary(
             self.discriminators,
@@ -207,29 +202,6 @@ class GanJob:
             policy=config.augmentation,
             penalty=Penalty(config.penalty, config.penalty_weight),
         )
-
-    def _start_from(self, path: Path) -> None:
-        """Take over what fits by name and size; frozen stages get the averaged weights, the others the live ones."""
-        state, _ = runtime.load(path, KIND)
-        for stage in range(self.config.stages):
-            source = state["ema" if stage < self.config.freeze else "generator"]
-            own = self.generator.state_dict()
-            prefixes = ["augmentation.", "initial."] if stage == 0 else [f"refine.{stage - 1}."]
-            prefixes.append(f"heads.{stage}.")
-            wanted = {name: value for name, value in source.items() if name.startswith(tuple(prefixes))}
-            if not wanted and stage >= self.config.freeze:
-                continue  # a new stage starts afresh
-            differing = [name for name in wanted if own[name].shape != wanted[name].shape]
-            if differing or not wanted:
-                what = differing[0] if differing else f"no stage {stage + 1}"
-                raise InputError(f"{path}: does not fit at {what}; give the --widths and --blocks of that run")
-            self.generator.load_state_dict(wanted, strict=False)
-        trained = state["adversary"]["networks"]
-        for stage, network in self.discriminators.items():
-            found = {n.partition(".")[2]: v for n, v in trained.items() if n.startswith(f"{stage}.")}
-            own = network.state_dict()
-            if found and all(n in own and own[n].shape == v.shape for n, v in found.items()):
-                network.load_state_dict(found)
 
     def step(self, batch: Batch, position: int) -> dict[str, Tensor]:
         """Discriminators, then the generator, on one shared batch of paintings."""
@@ -251,7 +223,7 @@ class GanJob:
             with torch.no_grad():
                 condition = self.caption.encode(batch)
             condition = Condition(condition.sentence.float(), condition.words.float(), condition.mask)
-            painting = self.generator(condition, noise, spread.to(self.device), first=config.freeze)
+            painting = self.generator(condition, noise, spread.to(self.device))
         values = self.adversary.train(
             real, painting.pictures, condition.sentence, batch.species, self.fabric.autocast, draws
         )
@@ -294,14 +266,14 @@ class GanJob:
         """Take over what `state` gave."""
         self.generator.load_state_dict(state["generator"])
         self.ema.network.load_state_dict(state["ema"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        checkpoint.load_optimizer(self.optimizer, state["optimizer"])
         self.adversary.load_state_dict(state["adversary"])
 
     @torch.no_grad()
-    def paint(self, condition: Condition, noise: Tensor, first: int = 0) -> Painting:
+    def paint(self, condition: Condition, noise: Tensor) -> Painting:
         """Paint with the averaged weights."""
         with self.fabric.autocast():
-            return self.ema.network(condition.to(self.device), noise.to(self.device), first=first)
+            return self.ema.network(condition.to(self.device), noise.to(self.device))
 
     @torch.no_grad()
     def validate(self, loader: Loader, seed: int) -> dict[str, float]:
@@ -314,7 +286,7 @@ class GanJob:
                 assert moved.pictures is not None
                 condition = self.caption.encode(moved)
                 noise = torch.randn(len(batch), self.generator.noise, generator=draws)
-                painting = self.paint(condition, noise, first=self.config.stages - 1)
+                painting = self.paint(condition, noise)
                 real.append(self.image(to_unit(moved.pictures)).whole.float().cpu())
                 fake.append(self.image(painting.pictures[-1]).whole.float().cpu())
                 sentences.append(condition.sentence.float().cpu())
@@ -355,31 +327,32 @@ def train(
     if state := run.resume():
         job.restore(state)
     speech = vocabulary is None
-    options = {
-        "batch_size": config.batch_size,
-        "size": job.generator.sides[-1],
-        "words": vocabulary,
-        "speech": speech,
-        "seed": config.seed,
-    }
-    loader = Loader(corpus, "train", heard=True if speech else None, position=run.position, **options)
-    validation = Loader(corpus, "validation", augment=False, **options)
+    make_loader = partial(
+        Loader,
+        corpus,
+        batch_size=config.batch_size,
+        size=job.generator.sides[-1],
+        words=vocabulary,
+        speech=speech,
+        seed=config.seed,
+    )
+    loader = make_loader("train", heard=True if speech else None, position=run.position)
+    validation = make_loader("validation", augment=False)
     grid_condition = _grid_condition(validation, caption, fabric)
     noise = torch.randn(GRID_DRAWS, job.generator.noise, generator=torch.Generator().manual_seed(config.seed))
     weights = run.folder / "generator.safetensors"
 
     def draw_grid() -> None:
         painting = job.paint(grid_condition.repeat(GRID_DRAWS), noise.repeat(len(grid_condition), 1))
-        for side, pictures in zip(job.generator.sides[config.freeze :], painting.pictures[config.freeze :], strict=True):
-            run.grid(f"painted-{side}", pictures, GRID_DRAWS * 2)
+        for pictures in painting.pictures[config.freeze :]:
+            run.grid(f"painted-{pictures.shape[-1]}", pictures, GRID_DRAWS * 2)
 
     def validate() -> None:
         found = job.validate(validation, config.seed)
         run.log({f"validation/{name}": value for name, value in found.items()})
-        about = runtime.describe(
-            config, kind="generator", generator=job.generator.arguments, seen=run.position, validation=found, **description
-        )
-        runtime.save(weights, job.ema.network.state_dict(), about)
+        about = {"generator": job.generator.arguments, "seen": run.position, "validation": found, **description}
+        about = runtime.describe(config, kind=GENERATOR_KIND, **about)
+        checkpoint.save(weights, job.ema.network.state_dict(), about)
 
     runtime.train(
         run,
@@ -387,7 +360,7 @@ def train(
         lambda batch: job.step(batch, run.position),
         job.state,
         batch_size=config.batch_size,
-        every={config.grid_every: draw_grid, config.validate_every: validate},
+        every=[(config.grid_every, draw_grid), (config.validate_every, validate)],
     )
     run.close()
     return weights

@@ -1,10 +1,9 @@
-"""Recordings: loading and judging them, their log-mel spectrograms, and what training does to those."""
+"""Recordings: loading and judging them, and their log-mel spectrograms."""
 
 import codecs
 import contextlib
 import functools
 import io
-import math
 import struct
 from collections.abc import Iterable
 from fractions import Fraction
@@ -34,7 +33,6 @@ SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".oga", ".opus")
 SUBTYPES = {".wav": ("WAV", "PCM_16"), ".flac": ("FLAC", "PCM_16"), ".ogg": ("OGG", "VORBIS")}
 MAGIC = (b"RIFF", b"RIFX", b"RF64", b"riff", b"fLaC", b"OggS", b"FORM", b".snd", b"caff", b"ID3")
 SMALLEST = 128  # bytes: shorter than any header with sound behind it
-DECIBEL = math.log(10) / 10  # of power, in natural logarithms
 
 
 def is_audio(path: str | Path) -> bool:
@@ -183,7 +181,8 @@ def save(path: str | Path, wave: torch.Tensor) -> None:
 
 
 @functools.cache
-def _mel(device: torch.device) -> torchaudio.transforms.MelSpectrogram:
+def mel_transform(device: torch.device) -> torchaudio.transforms.MelSpectrogram:
+    """The power spectrogram in mel bands, made once a device."""
     return torchaudio.transforms.MelSpectrogram(
         SAMPLE_RATE, n_fft=N_FFT, win_length=WINDOW, hop_length=HOP, n_mels=N_MELS
     ).to(device)
@@ -192,10 +191,10 @@ def _mel(device: torch.device) -> torchaudio.transforms.MelSpectrogram:
 def log_mel(wave: torch.Tensor) -> torch.Tensor:
     """Return log(mel power + 1e-6), float32 `[T, 40]` with T = 1 + N // 160, of `wave` [N]; not normalised."""
     with torch.no_grad():
-        return (_mel(wave.device)(wave.float()) + LOG_FLOOR).log().transpose(0, 1).contiguous()
+        return (mel_transform(wave.device)(wave.float()) + LOG_FLOOR).log().transpose(0, 1).contiguous()
 
 
-def _mean(mels: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+def masked_mean(mels: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     """Mean of `mels` [..., T, 40] over the real frames of `mask` [..., T]: `[..., 1, 40]`."""
     real = mask.unsqueeze(-1)
     return mels.where(real, 0.0).sum(-2, keepdim=True) / real.sum(-2, keepdim=True).clamp(min=1)
@@ -210,87 +209,5 @@ def normalise(mel: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tens
     """
     if mask is None:
         mask = torch.ones(mel.shape[:-1], dtype=torch.bool, device=mel.device)
-    centred = (mel - _mean(mel, mask)).where(mask.unsqueeze(-1), 0.0)
-    return centred / _mean(centred.square(), mask).sqrt().clamp(min=1e-4)
-
-
-def _stretch(mels: torch.Tensor, mask: torch.Tensor, factors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Play each of `mels` [B, T, 40] at `factors` [B] times its speed, interpolating between frames."""
-    lengths = mask.sum(1)
-    longer = (lengths / factors).round().long().clamp(min=1)
-    time = torch.arange(int(longer.max()), device=mels.device)
-    step = (lengths - 1).clamp(min=0) / (longer - 1).clamp(min=1)
-    last = (lengths - 1).clamp(min=0)[:, None]
-    source = (time * step[:, None]).clamp(max=last)
-    before = source.floor().long()
-    after = torch.minimum(before + 1, last)
-    rows = torch.arange(len(mels), device=mels.device)[:, None]
-    return torch.lerp(mels[rows, before], mels[rows, after], (source - before)[..., None]), time < longer[:, None]
-
-
-def augment(
-    mels: torch.Tensor,
-    mask: torch.Tensor,
-    generator: torch.Generator,
-    *,
-    speed: float = 0.15,
-    level_db: float = 6.0,
-    equaliser_db: float = 6.0,
-    noise: float = 0.5,
-    snr_db: tuple[float, float] = (5.0, 30.0),
-    time_masks: int = 2,
-    time_width: float = 0.08,
-    band_masks: int = 2,
-    band_width: int = 6,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Vary recordings as speakers, microphones and rooms would; every utterance gets its own draw from `generator`.
-
-    Args:
-        mels: `[B, T, 40]`, log-mel, not normalised; padded frames are not looked at.
-        mask: `[B, T]`, True for real frames, which come first.
-        generator: where all the chance comes from: the same state gives the same result.
-        speed: the speech becomes up to this share faster or slower (0.15: 0.85 to 1.15 times its speed).
-        level_db: up to so much louder or softer.
-        equaliser_db: a smooth curve over the bands, of about this size.
-        noise: the share of utterances that get steady noise, between white and pink.
-        snr_db: the range of speech level over noise level.
-        time_masks, time_width: stretches hidden, each up to this share of the utterance.
-        band_masks, band_width: groups of neighbouring bands hidden, each up to so many bands.
-
-    Returns:
-        `[B, T', 40]` (padded frames 0) and its mask `[B, T']`.
-    """
-    batch, device = len(mels), mels.device
-
-    def uniform(low: float, high: float, *shape: int) -> torch.Tensor:
-        draw = torch.rand(batch, *shape, generator=generator, device=generator.device)
-        return (low + (high - low) * draw).to(device)
-
-    mels, mask = _stretch(mels, mask, uniform(1 - speed, 1 + speed))
-    place = torch.linspace(0, math.pi, N_MELS, device=device)
-    waves = torch.stack([(order * place).cos() / order for order in range(1, 5)])  # the first is the tilt
-    curve = uniform(-equaliser_db, equaliser_db, 4) @ waves
-    mels = mels + (DECIBEL * (curve + uniform(-level_db, level_db, 1)))[:, None, :]
-    mels = mels.clamp(min=math.log(LOG_FLOOR))
-
-    bank = _mel(device).mel_scale.fb  # [frequencies, 40]
-    hertz = torch.linspace(0, SAMPLE_RATE / 2, len(bank), device=device)
-    bins = bank.sum(0)
-    colour = bins.log() - uniform(0.0, 1.0, 1) * (hertz @ bank / bins).log()
-    colour = colour - colour.logsumexp(1, keepdim=True) + math.log(N_MELS)  # mean power 1
-    loudness = _mean(mels.exp(), mask).mean((1, 2)).log()[:, None]
-    floor = loudness + colour - DECIBEL * uniform(*snr_db, 1)
-    normal = torch.randn(mels.shape, generator=generator, device=generator.device).to(device)
-    noisy = torch.logaddexp(mels, floor[:, None, :] + normal / bins.clamp(min=1).sqrt())  # narrow bands flutter more
-    mels = torch.where(uniform(0.0, 1.0, 1, 1) < noise, noisy, mels)
-
-    def hidden(count: int, width: float, positions: torch.Tensor, total: torch.Tensor) -> torch.Tensor:
-        span = uniform(0.0, 1.0, count, 1) * width
-        start = uniform(0.0, 1.0, count, 1) * (total - span).clamp(min=0)
-        return ((positions >= start) & (positions < start + span)).any(1)
-
-    share = torch.arange(mels.shape[1], device=device) / mask.sum(1)[:, None, None]
-    times = hidden(time_masks, time_width, share, torch.ones(1, device=device))
-    bands = hidden(band_masks, band_width, torch.arange(N_MELS, device=device), torch.tensor(N_MELS, device=device))
-    mels = torch.where(times[:, :, None] | bands[:, None, :], _mean(mels, mask), mels)
-    return mels.where(mask.unsqueeze(-1), 0.0), mask
+    centred = (mel - masked_mean(mel, mask)).where(mask.unsqueeze(-1), 0.0)
+    return centred / masked_mean(centred.square(), mask).sqrt().clamp(min=1e-4)

@@ -1,6 +1,9 @@
 """From a frozen dataclass to a command: presets, `--help`, `--dry-run`, and errors as one line with exit code 2."""
 
+import contextlib
 import dataclasses
+import difflib
+import io
 import json
 import os
 import sys
@@ -13,11 +16,17 @@ import tyro
 from datasets.errors import InputError
 
 Config = TypeVar("Config")
+STOPS = ("Argument helptext", "For full helptext", "Perhaps you meant")  # where tyro's message ends
 
 
 def as_json(config: Any) -> str:
-    """The whole configuration as indented JSON; paths become strings."""
-    return json.dumps(dataclasses.asdict(config), indent=2, default=str)
+    """The whole configuration as indented JSON; paths become strings, those in the checkout relative to it."""
+
+    def plain(value: Any) -> str:
+        inside = isinstance(value, Path) and value.is_relative_to(repository())
+        return str(value.relative_to(repository()) if inside else value)
+
+    return json.dumps(dataclasses.asdict(config), indent=2, default=plain)
 
 
 def _take_option(arguments: list[str], name: str) -> str | None:
@@ -39,8 +48,9 @@ def parse(kind: type[Config], presets: Mapping[str, Config], arguments: list[str
     """Build a `kind` from a preset (`--preset NAME`, by default the first) and the options that override it.
 
     Raises:
-        InputError: for an unknown preset or a value that the dataclass refuses in `__post_init__`.
-        SystemExit: after `--help` and `--dry-run` (code 0) and for options that do not parse (code 2).
+        InputError: for an unknown preset or option, and for a value that does not parse or that the dataclass refuses
+            in `__post_init__`.
+        SystemExit: after `--help` and `--dry-run`.
     """
     arguments = list(arguments)
     default = next(iter(presets))
@@ -54,11 +64,73 @@ def parse(kind: type[Config], presets: Mapping[str, Config], arguments: list[str
         f"{description}\n\nBeside the options below: --preset {{{','.join(presets)}}} chooses the defaults that they "
         f"override (default: {default}); --dry-run prints the whole configuration and exits."
     )
-    config = tyro.cli(kind, default=presets[name], args=arguments, description=about, config=(tyro.conf.FlagConversionOff,))
+    config = _parse(kind, at_home(presets[name]), arguments, about)
     if dry_run:
         print(as_json(config))
         raise SystemExit(0)
     return config
+
+
+def parse_tool(kind: type[Config], arguments: list[str], *, description: str) -> Config:
+    """Build a `kind` for a tool, which has no presets; its positional values may stand before and after options.
+
+    Raises:
+        InputError: for an unknown option, and for a value that does not parse or that the dataclass refuses.
+        SystemExit: after `--help`.
+    """
+    flags = {f.name for f in dataclasses.fields(kind) if f.type is bool}  # type: ignore[arg-type]
+    values: list[str] = []
+    options: list[str] = []
+    rest = iter(arguments)
+    for argument in rest:
+        if not argument.startswith("-"):
+            values.append(argument)
+            continue
+        options.append(argument)
+        name = argument.removeprefix("--").removeprefix("no-").replace("-", "_")
+        if argument.startswith("--") and "=" not in argument and name not in {*flags, "help"}:
+            options += [value for value in [next(rest, None)] if value is not None]
+    return _parse(kind, at_home(kind()), [*values, *options], description)
+
+
+def at_home(config: Config) -> Config:
+    """The same defaults from any working directory: their relative paths are meant from the checkout."""
+    if Path.cwd() == repository():
+        return config
+    values = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}  # type: ignore[arg-type]
+    moved = {name: repository() / value for name, value in values.items() if isinstance(value, Path)}
+    return dataclasses.replace(config, **moved)  # type: ignore[type-var]
+
+
+def _parse(kind: type[Config], default: Config, arguments: list[str], about: str) -> Config:
+    """Let tyro parse, and turn the box that it would draw about an error into one line."""
+    box = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(box):
+            config, unknown = tyro.cli(
+                kind, default=default, args=arguments, description=about, return_unknown_args=True
+            )
+    except SystemExit as leaving:
+        if not leaving.code:
+            raise
+        if isinstance(leaving.__context__, InputError):  # from the dataclass; tyro would wrap its line
+            raise leaving.__context__ from None
+        # The title comes first, then the message up to a rule; rules and frame are drawn in UTF-8 or ASCII.
+        lines = [line.strip("│ ") for line in box.getvalue().splitlines()[1:] if line.strip("│╰╯─- ")]
+        end = next((k for k, line in enumerate(lines) if line.startswith(STOPS)), len(lines))
+        message = " ".join(lines[:end])
+        raise InputError(f"{message.removeprefix('Error parsing ').rstrip('.')}; see --help") from None
+    if unknown:
+        options = [f"--{field.name.replace('_', '-')}" for field in dataclasses.fields(default)]  # type: ignore[arg-type]
+        near = difflib.get_close_matches(unknown[0].partition("=")[0], options, n=1)
+        hint = f"did you mean {near[0]}? See --help" if near else "see --help for those there are"
+        raise InputError(f"{unknown[0]}: no such option; {hint}")
+    return config
+
+
+def complain(error: InputError) -> None:
+    """Print `error` on standard error as one line."""
+    print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
 
 
 def run(main: Callable[[list[str]], int | None]) -> None:
@@ -67,7 +139,7 @@ def run(main: Callable[[list[str]], int | None]) -> None:
         code = main(sys.argv[1:])
         sys.stdout.flush()
     except InputError as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        complain(error)
         code = 2
     except KeyboardInterrupt:
         print("stopped; the same command goes on from the last checkpoint", file=sys.stderr)

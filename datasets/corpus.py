@@ -14,8 +14,11 @@ Layout, schema version 1 (N pictures, C captions, R recordings, F frames in all)
 `offset` and `mel` are absent where recordings are synthesised on the fly.
 """
 
+import errno
 import io
 import json
+import os
+import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +27,7 @@ from typing import Any
 import h5py
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from datasets import audio, voices
 from datasets.errors import InputError
@@ -32,6 +35,8 @@ from datasets.files import replacing, require_file
 
 SCHEMA = "spoken-captions"
 VERSION = 1
+SLACK = 50_000_000  # bytes left free on the disk
+AGAIN = "remove it and build it again with scripts/prepare_cub.sh"
 SPLITS = ("train", "validation", "test")
 
 
@@ -91,25 +96,41 @@ def write(
         encoded = file.create_dataset(
             "pictures/encoded", (len(tables.picture_names),), dtype=h5py.vlen_dtype(np.dtype("uint8"))
         )
-        for index, data in enumerate(encoded_pictures):
+        for index, data in zip(range(len(encoded)), encoded_pictures, strict=True):
+            _require_space(temporary, len(data))
             encoded[index] = np.frombuffer(data, dtype=np.uint8)
         if mels is not None:
-            _write_mels(file, mels, len(tables.recording_picture))
+            _write_mels(file, mels, len(tables.recording_picture), temporary)
         file.attrs["complete"] = True
 
 
-def _write_mels(file: h5py.File, mels: Iterable[np.ndarray], count: int) -> None:
+def _require_space(path: Path, size: int) -> None:
+    """Stop before the disk is full: HDF5 crashes at exit when it cannot write what it holds back."""
+    if shutil.disk_usage(path.parent).free < size + SLACK:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _write_mels(file: h5py.File, mels: Iterable[np.ndarray], count: int, path: Path) -> None:
     frames = file.create_dataset(
         "recordings/mel", (0, audio.N_MELS), maxshape=(None, audio.N_MELS), chunks=(512, audio.N_MELS), dtype="float16"
     )
-    offsets, waiting, filled = [0], [], 0
+    offsets, waiting = [0], list[np.ndarray]()
+
+    def flush() -> None:
+        filled = len(frames)
+        _require_space(path, (offsets[-1] - filled) * audio.N_MELS * 2)
+        frames.resize(offsets[-1], axis=0)
+        frames[filled:] = np.concatenate(waiting or [np.empty((0, audio.N_MELS))])
+        waiting.clear()
+
     for mel in mels:
         waiting.append(mel.astype(np.float16))
         offsets.append(offsets[-1] + len(mel))
-        if offsets[-1] - filled > 200_000 or len(offsets) == count + 1:  # 16 MB at a time
-            frames.resize(offsets[-1], axis=0)
-            frames[filled:] = np.concatenate(waiting)
-            waiting, filled = [], offsets[-1]
+        if offsets[-1] - len(frames) > 200_000:  # 16 MB at a time
+            flush()
+    flush()
+    if len(offsets) != count + 1:
+        raise ValueError(f"{len(offsets) - 1} log-mels for {count} recordings")
     file.create_dataset("recordings/offset", data=np.array(offsets, dtype=np.int64))
 
 
@@ -125,24 +146,31 @@ class Corpus:
         try:
             self._file = h5py.File(self.path, "r")
         except OSError as error:
-            reason = "is being written by another process" if "lock" in str(error) else "is not HDF5, or is cut off"
-            raise InputError(f"{path}: {reason}; build it again with scripts/prepare_cub.sh") from error
-        attributes = dict(self._file.attrs)
+            if "unable to lock" in str(error) or "already open" in str(error):  # "sblock" tells of a cut
+                raise InputError(f"{path}: is being written by another process; wait until it ends") from error
+            raise InputError(f"{path}: is not HDF5, or is cut off; {AGAIN}") from error
+        try:
+            self._read_attributes()
+            self._read_tables()
+        except InputError:
+            self.close()
+            raise
+        except (KeyError, OSError, RuntimeError, ValueError, TypeError, AttributeError) as error:
+            self.close()
+            raise InputError(f"{path}: a table is missing or damaged ({error}); {AGAIN}") from error
+
+    def _read_attributes(self) -> None:
+        path, attributes = self.path, dict(self._file.attrs)
         if attributes.get("schema") != SCHEMA:
-            raise InputError(f"{path}: not a corpus of spoken captions; build one with scripts/prepare_cub.sh")
+            raise InputError(f"{path}: is not a corpus of spoken captions; build one with scripts/prepare_cub.sh")
         if attributes.get("version") != VERSION:
             raise InputError(
-                f"{path}: schema version {attributes.get('version')}, this code reads version {VERSION}; "
-                "build it again with scripts/prepare_cub.sh"
+                f"{path}: has schema version {attributes.get('version')}, this code reads version {VERSION}; {AGAIN}"
             )
         if not attributes.get("complete", False):
-            raise InputError(f"{path}: its writing was not finished; run scripts/prepare_cub.sh again, it goes on")
+            raise InputError(f"{path}: its writing was not finished; {AGAIN}")
         self.sources: dict[str, str] = json.loads(attributes["sources"])
         self.config: dict[str, Any] = json.loads(attributes["config"])
-        try:
-            self._read_tables()
-        except (KeyError, OSError, RuntimeError) as error:
-            raise InputError(f"{path}: a table is missing or damaged ({error}); build it again") from error
 
     def _read_tables(self) -> None:
         file = self._file
@@ -160,7 +188,7 @@ class Corpus:
         self.voice_heard: np.ndarray = file["voices/heard"][:]
         self._encoded = file["pictures/encoded"]
         self._offset = file["recordings/offset"][:] if "recordings/offset" in file else None
-        self._mel = file["recordings/mel"] if "recordings/mel" in file else None
+        self._mel = file.get("recordings/mel")
 
     def __len__(self) -> int:
         return len(self.names)
@@ -208,13 +236,21 @@ class Corpus:
 
 
 def decode(data: bytes, name: str) -> Image.Image:
-    """Decode an encoded picture to RGB.
+    """Decode an encoded picture to RGB: the first of several, on white where it is transparent.
 
     Raises:
         InputError: if it is damaged.
     """
     try:
-        return Image.open(io.BytesIO(data)).convert("RGB")
+        picture: Image.Image = Image.open(io.BytesIO(data))
+        if picture.mode.startswith("I;16"):  # 16 bits, which Pillow would clip to 8 instead of scaling
+            picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
+        if picture.has_transparency_data:
+            picture = picture.convert("RGBA")
+            picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+        return picture.convert("RGB")
+    except UnidentifiedImageError as error:
+        raise InputError(f"{name}: is not a picture in a known format; replace or remove it") from error
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise InputError(f"{name}: not a readable picture ({error}); replace or remove it") from error
 

@@ -1,6 +1,7 @@
 """The official CUB_200_2011 folder and the caption metadata of text-to-image work, as entries for a corpus."""
 
 import functools
+import math
 import pickle
 from pathlib import Path
 from typing import Any
@@ -81,7 +82,12 @@ def read(root: Path, *, short_side: int, validation_species: int, seed: int) -> 
         try:
             boxes[row[0]] = tuple(float(value) for value in row[1:])
         except ValueError as error:
-            raise InputError(f"{images / 'bounding_boxes.txt'}: picture {row[0]}: {error}; get the file again") from error
+            raise InputError(
+                f"{images / 'bounding_boxes.txt'}: picture {row[0]}: {error}; get the file again"
+            ) from error
+        if not (all(map(math.isfinite, boxes[row[0]])) and min(boxes[row[0]][2:]) > 0):
+            claim = f"picture {row[0]} has the box {' '.join(row[1:])}"
+            raise InputError(f"{images / 'bounding_boxes.txt'}: {claim}; get the file again")
     if missing := sorted(set(paths) - set(boxes)):
         raise InputError(f"{images / 'bounding_boxes.txt'}: no box for picture {missing[0]}; get the file again")
     box_of = {Path(path).with_suffix("").as_posix(): boxes[number] for number, path in paths.items()}
@@ -89,7 +95,10 @@ def read(root: Path, *, short_side: int, validation_species: int, seed: int) -> 
     train, test, words = _captions(metadata / "captions.pickle")
     entries: list[Entry] = []
     for split, captions in (("train", train), ("test", test)):
-        names = read_plain_pickle(metadata / split / "filenames.pickle")
+        listed = metadata / split / "filenames.pickle"
+        names = read_plain_pickle(listed)
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise InputError(f"{listed}: should hold a list of names; get it again")
         if len(captions) != CAPTIONS_PER_PICTURE * len(names):
             raise InputError(
                 f"{metadata / 'captions.pickle'}: {len(captions)} {split} captions for {len(names)} pictures, "
@@ -97,10 +106,15 @@ def read(root: Path, *, short_side: int, validation_species: int, seed: int) -> 
             )
         for index, name in enumerate(names):
             own = captions[index * CAPTIONS_PER_PICTURE : (index + 1) * CAPTIONS_PER_PICTURE]
-            entries.append(_entry(images, name, split, own, words, box_of, short_side))
+            entries.append(_entry(root, name, split, own, words, box_of, short_side))
+    if len({entry.name for entry in entries}) != len(entries) or len(entries) != len(paths):
+        counts = f"lists {len(paths)} pictures, the captions are for {len(entries)}"
+        raise InputError(f"{images / 'images.txt'}: {counts} that should be the same; get matching files")
     absent = [entry.name for entry in entries if not (images / "images" / f"{entry.name}.jpg").is_file()]
     if absent:
-        raise InputError(f"{images / 'images' / absent[0]}.jpg: missing, with {len(absent) - 1} others; unpack CUB again")
+        raise InputError(
+            f"{images / 'images' / absent[0]}.jpg: missing, with {len(absent) - 1} others; unpack CUB again"
+        )
 
     seen = [entry.species for entry in entries if entry.split == "train"]
     if not 0 < validation_species < len(set(seen)):
@@ -115,7 +129,7 @@ def read(root: Path, *, short_side: int, validation_species: int, seed: int) -> 
 
 
 def _entry(
-    images: Path,
+    root: Path,
     name: str,
     split: str,
     captions: list[list[int]],
@@ -123,6 +137,7 @@ def _entry(
     box_of: dict[str, tuple[float, ...]],
     short_side: int,
 ) -> Entry:
+    images, metadata = root / "CUB_200_2011", root / "birds/captions.pickle"
     if name not in box_of:
         raise InputError(f"{images / 'images.txt'}: does not list {name}, which the captions name; get matching files")
     x, y, width, height = box_of[name]
@@ -133,6 +148,10 @@ def _entry(
     try:
         texts = [" ".join(words[number] for number in caption if number) for caption in captions]
     except KeyError as error:
-        raise InputError(f"captions.pickle: word number {error} of {name} is not in its vocabulary") from error
+        raise InputError(f"{metadata}: word number {error} of {name} is not in its vocabulary; get it again") from error
+    except TypeError as error:
+        raise InputError(f"{metadata}: a caption of {name} is not a list of word numbers; get it again") from error
+    if not all(texts):
+        raise InputError(f"{metadata}: a caption of {name} is empty; get it again")
     picture = functools.partial(read_picture, path, short_side, box)
     return Entry(name=name, species=name.split("/")[0], split=split, picture=picture, captions=texts)

@@ -1,15 +1,42 @@
 """One picture as its source tells of it, before it is in a corpus."""
 
+import io
+import os
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
+from PIL import ExifTags, Image
 
 from datasets import corpus
 from datasets.errors import InputError
+
+UPRIGHT = {  # what undoes each EXIF orientation
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+class Spoken(NamedTuple):
+    """A recording that somebody made.
+
+    Attributes:
+        file: the sound.
+        caption: which of its picture's captions is spoken, -1 for none.
+        origin: the place that names it, for messages.
+    """
+
+    file: Path
+    caption: int
+    origin: str
 
 
 @dataclass
@@ -24,7 +51,7 @@ class Entry:
     split: str
     picture: Callable[[], bytes]
     captions: list[str] = field(default_factory=list)
-    recordings: list[tuple[Path, int]] = field(default_factory=list)  # file, number of its caption here or -1
+    recordings: list[Spoken] = field(default_factory=list)
 
 
 def read_picture(path: Path, short_side: int, box: tuple[float, float, float, float] | None = None) -> bytes:
@@ -35,16 +62,21 @@ def read_picture(path: Path, short_side: int, box: tuple[float, float, float, fl
     Raises:
         InputError: if the file is missing, broken, or smaller than 16 px.
     """
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise InputError(f"{path}: picture not found; restore it or remove its row")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             data = path.read_bytes()
             picture = corpus.decode(data, str(path))
-            plain = data[:2] == b"\xff\xd8" and Image.open(path).mode == "RGB"
-    except (OSError, Image.DecompressionBombWarning) as error:
+            with Image.open(io.BytesIO(data)) as original:
+                plain = original.format == "JPEG" and original.mode == "RGB"
+                orientation = original.getexif().get(ExifTags.Base.Orientation, 1)
+    except (OSError, SyntaxError, Image.DecompressionBombWarning) as error:
         raise InputError(f"{path}: not a readable picture ({error}); replace or remove it") from error
+    # A box counts in the pixels as they are stored; without one the picture is turned as the camera was held.
+    if box is None and orientation in UPRIGHT:
+        picture, plain = picture.transpose(UPRIGHT[orientation]), False
     if box is not None:
         left, top = max(0, int(box[0])), max(0, int(box[1]))
         right, bottom = min(picture.width, int(box[2])), min(picture.height, int(box[3]))

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,6 +18,8 @@ def replacing(path: str | Path) -> Iterator[Path]:
         InputError: if the folder cannot be written or the disk is full; `path` itself is then untouched.
     """
     path = Path(path)
+    if not path.name or os.path.isdir(path):  # unlike Path's own, it does not mind unreadable folders
+        raise InputError(f"{path}: cannot be written (Is a directory); name a file")
     # The suffix stays last, since writers such as Pillow choose the format by it.
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
     try:
@@ -29,6 +32,15 @@ def replacing(path: str | Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # the folder may not be one
             temporary.unlink(missing_ok=True)
+
+
+def remove_leftovers(path: str | Path) -> None:
+    """Remove the temporary files of `replacing(path)` that killed processes left; no other may be writing `path`."""
+    path = Path(path)
+    named = re.compile(rf"\.{re.escape(path.stem)}\.\d+\.tmp{re.escape(path.suffix)}")
+    for leftover in path.parent.iterdir():
+        if named.fullmatch(leftover.name):
+            leftover.unlink(missing_ok=True)
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -62,9 +74,9 @@ def require_file(path: str | Path, what: str) -> Path:
         InputError: if it is missing, a folder, or not readable; `what` names its role in the message.
     """
     path = Path(path)
-    if not path.exists():
+    if not os.path.exists(path):  # unlike Path's own, it does not mind names that cannot be
         raise InputError(f"{path}: {what} not found; check the path")
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise InputError(f"{path}: {what} should be a file, but this is a folder; name the file itself")
     if not os.access(path, os.R_OK):
         raise InputError(f"{path}: {what} may not be read; check its permissions")
@@ -73,5 +85,8 @@ def require_file(path: str | Path, what: str) -> Path:
 
 def sha256(path: str | Path) -> str:
     """Checksum of a file's bytes, hexadecimal."""
+    digest = hashlib.sha256()  # hashlib.file_digest came with Python 3.11
     with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

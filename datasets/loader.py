@@ -11,6 +11,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from datasets import audio
+from datasets.augment import augment
 from datasets.captions import Vocabulary, pad
 from datasets.corpus import Corpus
 from datasets.errors import InputError
@@ -139,7 +140,9 @@ class Loader:
             if owned is not None:
                 self.indices = self.indices[[len(owned[index]) > 0 for index in self.indices]]
                 if not len(self.indices):
-                    voices = "" if heard is None or what == "captions" else f" in {'heard' if heard else 'unheard'} voices"
+                    voices = (
+                        "" if heard is None or what == "captions" else f" in {'heard' if heard else 'unheard'} voices"
+                    )
                     raise InputError(f"{corpus.path}: no picture of the {split} split has {what}{voices}; add some")
         self._pictures = Pictures(corpus, self.indices, size) if size else None
 
@@ -172,7 +175,7 @@ class Loader:
                 yield batch
 
     def once(self, rounds: int = 1) -> Iterator[Batch]:
-        """Each picture of the split `rounds` times, in order, centre crops, nothing augmented; the k-th caption in round k.
+        """Each picture of the split `rounds` times, in order, centre crops, not augmented; the k-th caption in round k.
 
         A picture with fewer captions (or recordings) than rounds begins again with its first.
         """
@@ -192,15 +195,20 @@ class Loader:
         def choose(options: np.ndarray, row: int) -> int:
             return int(rngs[row].choice(options) if rngs else options[turn % len(options)])
 
-        if self._captions is not None and self.words is not None:
-            chosen = [choose(self._captions[index], row) for row, index in enumerate(indices)]
-            batch.tokens, batch.token_mask = pad([self.words.encode(self.corpus.captions[c]) for c in chosen])
+        spoken = [-1] * len(indices)  # the captions of the recordings, which the words then are, too
         if self._recordings is not None:
             chosen = [choose(self._recordings[index], row) for row, index in enumerate(indices)]
+            spoken = [int(self.corpus.recording_caption[recording]) for recording in chosen]
             mels, mask = stack_mels([self.corpus.mel(recording) for recording in chosen])
             if self.augment and generator is not None:
-                mels, mask = audio.augment(mels, mask, generator)
+                mels, mask = augment(mels, mask, generator)
             batch.mels, batch.mel_mask = audio.normalise(mels, mask), mask
+        if self._captions is not None and self.words is not None:
+            chosen = [
+                spoken[row] if spoken[row] >= 0 else choose(self._captions[index], row)
+                for row, index in enumerate(indices)
+            ]
+            batch.tokens, batch.token_mask = pad([self.words.encode(self.corpus.captions[c]) for c in chosen])
         if self._pictures is not None:
             crops = [
                 self._pictures.crop(int(index), rngs[row] if rngs and self.augment else None)

@@ -1,5 +1,6 @@
 """The command that trains the generator, from speech or from text."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from attngan import encoders, train_gan
@@ -7,8 +8,79 @@ from attngan.train_gan import GanConfig
 from datasets import cli
 from s2i.speech_encoder import load_speech_encoder
 
+# The shipped model: one stage after the other, since all four at once cost too much on a CPU. Each run starts from the
+# one before, whose stages it leaves as they are.
+CPU_64 = GanConfig(
+    run=Path("runs/gan-64"),
+    stages=1,
+    widths=(16, 16, 12, 8),
+    blocks=(1,),
+    discriminator_widths=(32, 24, 16, 8),
+    pictures=240_000,
+)
+CPU_128 = replace(
+    CPU_64,
+    run=Path("runs/gan-128"),
+    stages=2,
+    freeze=1,
+    init=Path("runs/gan-64/checkpoint.safetensors"),
+    batch_size=16,
+    pictures=40_000,
+    checkpoint_every=5_000,
+)
+CPU_256 = replace(
+    CPU_128,
+    run=Path("runs/gan-256"),
+    stages=3,
+    freeze=2,
+    init=Path("runs/gan-128/checkpoint.safetensors"),
+    batch_size=12,
+    pictures=12_000,
+    checkpoint_every=2_400,
+    grid_every=4_000,
+)
+CPU_512 = replace(
+    CPU_256,
+    run=Path("runs/gan-512"),
+    stages=4,
+    freeze=3,
+    init=Path("runs/gan-256/checkpoint.safetensors"),
+    batch_size=8,
+    pictures=3_000,
+    checkpoint_every=600,
+    grid_every=1_500,
+)
+# One GPU: published widths, 64 to 256 px together, then the fourth stage with the others left as they are.
+GPU_256 = GanConfig(
+    run=Path("runs/gan-gpu-256"),
+    stages=3,
+    widths=(32,),
+    discriminator_widths=(64, 48, 32),
+    batch_size=64,
+    pictures=5_000_000,
+    validate_every=100_000,
+    checkpoint_every=50_000,
+    log_every=6_400,
+)
+GPU_512 = replace(
+    GPU_256,
+    run=Path("runs/gan-gpu-512"),
+    stages=4,
+    freeze=3,
+    discriminator_widths=(64, 48, 32, 16),
+    init=Path("runs/gan-gpu-256/checkpoint.safetensors"),
+    batch_size=32,
+    pictures=1_000_000,
+)
+
 PRESETS = {
     "cub": GanConfig(),
+    "cpu-64": CPU_64,
+    "cpu-128": CPU_128,
+    "cpu-256": CPU_256,
+    "cpu-512": CPU_512,
+    "gpu-256": GPU_256,
+    "gpu-512": GPU_512,
     "tiny": GanConfig(
         corpus=Path("data/tiny.h5"),
         run=Path("runs/tiny-gan"),
@@ -46,9 +118,7 @@ def train(config: GanConfig) -> Path:
     image, _ = encoders.load_image_encoder(config.damsm)
     if config.condition == "text":
         caption, vocabulary = encoders.load_text_encoder(config.damsm)
-        return train_gan.train(
-            config, image, caption, vocabulary=vocabulary, description={"condition": "text"}
-        )
+        return train_gan.train(config, image, caption, vocabulary=vocabulary, description={"condition": "text"})
     return train_gan.train(
         config, image, load_speech_encoder(config.sen), vocabulary=None, description={"condition": "speech"}
     )

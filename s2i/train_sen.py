@@ -26,10 +26,10 @@ class SenConfig(matching.MatchingConfig):
     """Pictures in a step; each is told from the others in its batch."""
     views: int = 4
     """Crops of each picture whose features are cached."""
-    width: int = 192
-    """Channels of the convolutions."""
+    width: int = 160
+    """Channels of the convolutions at 25 Hz."""
     hidden: int = 192
-    """Width of the recurrent layers in each direction."""
+    """Channels of the convolutions at 12.5 Hz."""
     segments: int = 32
     """The most segments that a recording becomes."""
     segment_frames: int = 3

@@ -1,0 +1,137 @@
+"""Files of weights: one safetensors file with a description in its header, which loads without executing code."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import safetensors
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from datasets.errors import InputError
+from datasets.files import replacing, require_file
+
+FORMAT = 1  # of the files written by `save`
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def save(path: str | Path, state: Any, description: dict[str, Any]) -> None:
+    """Write nested dicts and lists of tensors and plain values as one safetensors file, whole or not at all.
+
+    Tensors go in as tensors; the structure, the plain values and `description` go into the header as JSON.
+    """
+    tensors: dict[str, Tensor] = {}
+
+    def strip(value: Any, name: str) -> Any:
+        if isinstance(value, Tensor):
+            while name in tensors:  # {"a": {"b": ...}} and {"a.b": ...}
+                name += "'"
+            tensors[name] = value.detach().cpu().contiguous().clone()
+            return {"__tensor__": name}
+        if isinstance(value, dict):
+            return {"__items__": [[key, strip(item, f"{name}.{key}".lstrip("."))] for key, item in value.items()]}
+        if isinstance(value, list | tuple):
+            return [strip(item, f"{name}.{index}") for index, item in enumerate(value)]
+        return value
+
+    header = {"format": FORMAT, "state": strip(state, ""), **description}
+    with replacing(path) as temporary:
+        try:
+            save_file(tensors, temporary, metadata={"description": json.dumps(header, default=str)})
+        except safetensors.SafetensorError as error:  # how it reports that the disk is full
+            raise OSError(str(error)) from error
+        temporary.chmod(0o644)  # it writes files that only their owner may read
+
+
+def load(path: str | Path, kind: str) -> tuple[Any, dict[str, Any]]:
+    """Read what `save` wrote: (state, description). No code is run.
+
+    Args:
+        kind: what the description must call itself, so that one network's file is not taken for another's.
+
+    Raises:
+        InputError: if the file is missing, cut off, of another format, or of another kind.
+    """
+    header = _header(path, kind)
+    tensors = load_file(path)
+    if header.get("kind") != kind:
+        raise InputError(f"{path}: holds a {header.get('kind')}, not a {kind}; give the other file")
+
+    def restore(value: Any) -> Any:
+        if isinstance(value, dict):
+            if "__tensor__" in value:
+                return tensors[value["__tensor__"]]
+            return {key: restore(item) for key, item in value["__items__"]}
+        return [restore(item) for item in value] if isinstance(value, list) else value
+
+    try:
+        return restore(header.pop("state")), header
+    except KeyError as error:
+        raise InputError(f"{path}: lacks {error}; copy or train it again") from error
+
+
+def _header(path: str | Path, kind: str) -> dict[str, Any]:
+    require_file(path, f"{kind} checkpoint")
+    try:
+        with safetensors.safe_open(path, "pt") as file:
+            header = json.loads((file.metadata() or {}).get("description", "{}"))
+    except (safetensors.SafetensorError, OSError, ValueError) as error:
+        raise InputError(f"{path}: not a checkpoint, or cut off ({error}); copy or train it again") from error
+    if "format" not in header:
+        raise InputError(f"{path}: holds weights, but not of this program; give a file that its training wrote")
+    if header["format"] != FORMAT:
+        raise InputError(
+            f"{path}: written in format {header['format']}, this code reads {FORMAT}; train it again or use the "
+            "version of the code that wrote it"
+        )
+    return header
+
+
+def kind_of(path: str | Path) -> str:
+    """What a file written by `save` calls itself.
+
+    Raises:
+        InputError: if it is missing or not such a file.
+    """
+    return str(_header(path, "model").get("kind"))
+
+
+def build(network: Callable[..., Network], description: dict[str, Any], field: str, path: str | Path) -> Network:
+    """Call `network` with the arguments that `description` holds under `field`.
+
+    Raises:
+        InputError: if they are missing or are not its arguments, which is a network of another version.
+    """
+    try:
+        return network(**description[field])
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"{path}: describes a network of another version ({reason}); train it again") from error
+
+
+def load_weights(module: nn.Module, state: dict[str, Tensor], path: str | Path) -> None:
+    """Load a state dict, half precision or not, into `module`.
+
+    Raises:
+        InputError: if names or sizes differ, which is a network of another size.
+    """
+    try:
+        module.load_state_dict(state)
+    except RuntimeError as error:
+        difference = str(error).split("\n")[1 if "\n" in str(error) else 0].strip()[:200]
+        raise InputError(f"{path}: weights of another size of network ({difference}); give matching options") from error
+
+
+def load_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+    """Load the state of an optimizer whose fused step takes moments to lie in memory as their weights do.
+
+    Files hold them contiguous, and `load_state_dict` alone would leave those of channels-last weights transposed.
+    """
+    optimizer.load_state_dict(state)
+    for weight, values in optimizer.state.items():
+        for name, value in values.items():
+            if isinstance(value, Tensor) and value.shape == weight.shape:
+                values[name] = torch.empty_like(weight, dtype=value.dtype).copy_(value)

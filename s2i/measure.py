@@ -1,0 +1,170 @@
+"""The command that measures a trained model: does the picture match, and is 512 px more than 256 enlarged?"""
+
+import json
+import textwrap
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from tqdm import tqdm
+
+from attngan import encoders, metrics
+from attngan.condition import Condition
+from attngan.generator import Generator
+from attngan.image_encoder import ImageEncoder
+from attngan.runtime import environment
+from datasets import cli
+from datasets.corpus import Corpus
+from datasets.errors import InputError
+from datasets.files import replacing, write_text
+from datasets.loader import Loader, to_unit
+from s2i.pipeline import SpeechToImage
+from s2i.speech_encoder import SpeechEncoder
+
+
+@dataclass(frozen=True)
+class MeasureConfig:
+    """What is measured, and on what."""
+
+    corpus: Path = Path("data/cub.h5")
+    """The corpus, whose test split is painted."""
+    model: Path = cli.repository() / "pretrained"
+    """Folder with speech.safetensors and generator.safetensors."""
+    damsm: Path = Path("runs/damsm/best.safetensors")
+    """The image encoder that judges; the same that training used, so its figures flatter the model."""
+    output: Path = Path("outputs/measures.json")
+    """Where the figures go; the grid of pictures goes beside it."""
+    pictures: int = 2_933
+    """How many test recordings to paint."""
+    grid: int = 40
+    """How many of them to show in the grid, with their captions."""
+    seed: int = 0
+    """Of the noise."""
+
+    def __post_init__(self) -> None:
+        cli.check_range("pictures", self.pictures, 20)
+        cli.check_range("grid", self.grid, 1, self.pictures)
+
+
+def main(arguments: list[str]) -> None:
+    """Measure as the command line asks for and print the figures."""
+    config = cli.parse(MeasureConfig, {"shipped": MeasureConfig()}, arguments, description="Measure a trained model.")
+    found = measure(config)
+    write_text(config.output, json.dumps({**found, **environment(), "seed": config.seed}, indent=2))
+    for name, value in found.items():
+        print(f"{name}: {value:.3f}" if isinstance(value, float) else f"{name}: {value}")
+
+
+def measure(config: MeasureConfig) -> dict[str, float]:
+    """Paint test recordings, by voices not heard in training where there are any, and score the pictures.
+
+    Raises:
+        InputError: for a missing corpus, model or DAMSM file.
+    """
+    corpus = Corpus(config.corpus)
+    model = SpeechToImage.load(config.model)
+    image, _ = encoders.load_image_encoder(config.damsm)
+    unheard = False if not corpus.voice_heard.all() else None
+    loader = Loader(corpus, "test", batch_size=16, size=image.trunk.size, speech=True, heard=unheard, augment=False)
+    if len(loader) < config.pictures:
+        raise InputError(f"--pictures {config.pictures}: the test split has {len(loader)} recordings; give fewer")
+    chosen = np.linspace(0, config.pictures - 1, config.grid).astype(int)
+    # Spread over species, which the corpus keeps together.
+    order = np.random.default_rng(config.seed).permutation(len(loader.indices))[: config.pictures]
+    loader.indices = loader.indices[np.sort(order)]
+    collected = _paint(model.encoder, model.generator, image, loader, config, set(chosen.tolist()))
+    recordings = corpus.recordings_by_picture(unheard)
+    said = [corpus.recording_caption[recordings[loader.indices[place]][0]] for place in chosen]
+    captions = [corpus.captions[caption] if caption >= 0 else "" for caption in said]
+    species = collected["species"].long()
+    own, real, painted = collected["sentence"], collected["real"], collected["painted"]
+    exchanged = painted.roll(len(painted) // 2, 0)
+    candidates = min(100, len(painted) // 2)
+    with replacing(config.output.with_suffix(".png")) as path:
+        _grid(collected["grid"], captions, path)
+
+    def precision(pictures: Tensor) -> metrics.Score:
+        return metrics.r_precision(pictures, own, species, candidates=candidates, seed=config.seed)
+
+    def likeness(pictures: Tensor) -> float:
+        return float(F.cosine_similarity(pictures, own).mean())
+
+    return {
+        "pictures": float(len(painted)),
+        "r_precision": precision(painted).mean,
+        "r_precision_std": precision(painted).std,
+        "r_precision_real_photographs": precision(real).mean,
+        "r_precision_recordings_exchanged": precision(exchanged).mean,
+        "cosine": likeness(painted),
+        "cosine_recordings_exchanged": likeness(exchanged),
+        "frechet_of_damsm_features": metrics.frechet_distance(real, painted),
+        "fine_detail_512_over_256_enlarged": float(collected["detail"].mean()),
+    }
+
+
+@torch.no_grad()
+def _paint(
+    speech: SpeechEncoder,
+    generator: Generator,
+    image: ImageEncoder,
+    loader: Loader,
+    config: MeasureConfig,
+    chosen: set[int],
+) -> dict[str, Tensor]:
+    kept: dict[str, list[Tensor]] = {n: [] for n in ("sentence", "real", "painted", "species", "detail", "grid")}
+    draws = torch.Generator().manual_seed(config.seed)
+    done = 0
+    for batch in tqdm(loader.once(), total=-(-len(loader) // 16), desc="painting", unit="batch"):
+        assert batch.pictures is not None
+        condition: Condition = speech.encode(batch)
+        noise = torch.randn(len(batch), generator.noise, generator=draws)
+        with torch.autocast("cpu", torch.bfloat16):
+            pictures = generator(condition, noise).pictures
+        kept["sentence"].append(condition.sentence)
+        kept["species"].append(batch.species)
+        kept["real"].append(image(to_unit(batch.pictures)).whole)
+        kept["painted"].append(image(pictures[-1]).whole)
+        if len(pictures) > 1:
+            enlarged = F.interpolate(pictures[-2], scale_factor=2.0, mode="bicubic")
+            kept["detail"].append(fine_detail(pictures[-1]) / fine_detail(enlarged))
+        kept["grid"] += [pictures[-1][row] for row in range(len(batch)) if done + row in chosen]
+        done += len(batch)
+    stacked = {name: torch.cat(values) for name, values in kept.items() if name != "grid" and values}
+    stacked["grid"] = torch.stack(kept["grid"])
+    return stacked
+
+
+def fine_detail(pictures: Tensor) -> Tensor:
+    """Spectral energy above half of the Nyquist frequency, [B], of pictures [B, 3, S, S]."""
+    side = pictures.shape[-1]
+    energy = torch.fft.rfft2(pictures.float().mean(1)).abs().square()
+    rows = torch.fft.fftfreq(side)[:, None].abs()
+    columns = torch.fft.rfftfreq(side)[None]
+    return (energy * ((rows > 0.25) | (columns > 0.25))).sum((1, 2))
+
+
+def _grid(pictures: Tensor, captions: list[str], path: Path) -> None:
+    """Pictures [N, 3, S, S] in [-1, 1], eight in a row, each under what was said."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    columns = min(8, len(pictures))
+    rows = -(-len(pictures) // columns)
+    figure, axes = pyplot.subplots(rows, columns, figsize=(2.1 * columns, 2.7 * rows), squeeze=False)
+    for axis in axes.flat:
+        axis.axis("off")
+    for axis, picture, caption in zip(axes.flat, pictures, captions, strict=False):
+        axis.imshow((picture.permute(1, 2, 0) * 0.5 + 0.5).clamp(0, 1).numpy())
+        axis.set_title("\n".join(textwrap.wrap(caption, 32)[:4]), fontsize=7)
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
+    pyplot.close(figure)
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,180 @@
+"""The whole walk for people who use Python: `SpeechToImage.load()("bird.wav").save("outputs", "bird")`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from attngan.generator import Generator, load_generator
+from datasets import audio
+from datasets.cli import repository
+from datasets.errors import InputError
+from datasets.files import replacing
+from s2i import model_folder
+from s2i.speech_encoder import SpeechEncoder, load_speech_encoder
+
+Recording: TypeAlias = str | Path | Tensor | np.ndarray | tuple[Tensor | np.ndarray, int]
+MAX_SAMPLES = 100  # the attention of each takes about 7 MB
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """What was painted from one recording, N times.
+
+    Attributes:
+        stages: one array [N, S, S, 3] uint8 for each stage, the smallest first.
+        attention: for each stage but the first [N, R, R, T] float32: how much each of the R x R regions of the stage
+            before looked at each segment of speech; sums to 1 over T.
+        segments: T times (start, end) in seconds.
+        log_mel: [frames, 40] float32, 100 frames a second.
+    """
+
+    stages: list[np.ndarray]
+    attention: list[np.ndarray]
+    segments: list[tuple[float, float]]
+    log_mel: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.stages[0])
+
+    def image(self, sample: int = 0, stage: int = -1) -> Image.Image:
+        """One picture, by default the first sample at the last, largest stage."""
+        return Image.fromarray(self.stages[stage][sample])
+
+    def save(self, folder: str | Path, name: str) -> list[Path]:
+        """Write every picture as FOLDER/NAME-SIDE.png, or NAME-SAMPLE-SIDE.png of several samples (from 1).
+
+        Raises:
+            InputError: if the folder cannot be written or the disk is full; a picture is whole or not there.
+        """
+        paths = []
+        for sample in range(len(self)):
+            number = f"-{sample + 1}" if len(self) > 1 else ""
+            for pictures in self.stages:
+                path = Path(folder) / f"{name}{number}-{pictures.shape[1]}.png"
+                with replacing(path) as temporary:
+                    Image.fromarray(pictures[sample]).save(temporary)
+                paths.append(path)
+        return paths
+
+
+class SpeechToImage:
+    """Paints spoken descriptions.
+
+    Args:
+        encoder: turns a recording into a condition.
+        generator: turns a condition into pictures.
+        device: where both run.
+    """
+
+    def __init__(self, encoder: SpeechEncoder, generator: Generator, device: torch.device) -> None:
+        self.device = device
+        self.encoder = encoder.to(device).eval()
+        self.generator = generator.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+
+    @classmethod
+    def load(cls, folder: str | Path | None = None, device: str = "auto") -> "SpeechToImage":
+        """The model of a folder with speech.safetensors and generator.safetensors, by default the one that is shipped.
+
+        Args:
+            device: "auto", a GPU where there is one, or a name that torch knows.
+
+        Raises:
+            InputError: if a file is missing, damaged, changed or something else, or the two do not fit together.
+        """
+        folder = repository() / "pretrained" if folder is None else Path(folder)
+        chosen = _device(device)
+        model_folder.check(folder)
+        encoder = load_speech_encoder(folder / model_folder.SPEECH)
+        generator, _ = load_generator(folder / model_folder.GENERATOR)
+        given, wanted = encoder.to_sentence.out_features, generator.augmentation.project.in_features
+        if given != wanted:
+            raise InputError(
+                f"{folder}: {model_folder.SPEECH} gives {given} dimensions, {model_folder.GENERATOR} wants {wanted}; "
+                "take both from the same training"
+            )
+        return cls(encoder, generator, chosen)
+
+    @torch.inference_mode()
+    def __call__(self, recording: Recording, *, samples: int = 1, seed: int = 0) -> Pictures:
+        """Paint what `recording` says, `samples` times.
+
+        The same recording, seed and sample give the same pixels on the same machine, however many samples are asked.
+
+        Args:
+            recording: a file; samples [N] at 16 kHz in [-1, 1]; or (samples [N] or [N, channels], rate in Hz).
+            samples: from 1 to 100.
+            seed: at least 0.
+
+        Raises:
+            InputError: if the recording is not one, or too short, too long or silent, or a number is out of range.
+        """
+        if not 1 <= samples <= MAX_SAMPLES:
+            raise InputError(f"samples {samples}: out of range; give a value from 1 to {MAX_SAMPLES}")
+        if seed < 0:
+            raise InputError(f"seed {seed}: out of range; give a value at least 0")
+        mel = audio.log_mel(_wave(recording))
+        mask = torch.ones(1, len(mel), dtype=torch.bool, device=self.device)
+        condition = self.encoder(audio.normalise(mel)[None].to(self.device), mask)
+        painted: list[list[np.ndarray]] = []
+        looked: list[list[np.ndarray]] = []
+        for sample in range(samples):  # one by one: in a batch, rounding would depend on the others in it
+            draws = np.random.default_rng([seed, sample])
+            widths = (self.generator.noise, self.generator.arguments["conditioning"])
+            noise, spread = (self._normal(draws, width) for width in widths)
+            painting = self.generator(condition, noise, spread)
+            painted.append([_to_uint8(picture) for picture in painting.pictures])
+            looked.append([_to_map(attention) for attention in painting.attention])
+        return Pictures(
+            stages=[np.stack(stage) for stage in zip(*painted, strict=True)],
+            attention=[np.stack(stage) for stage in zip(*looked, strict=True)],
+            segments=self.encoder.spans(len(mel)),
+            log_mel=mel.numpy(),
+        )
+
+    def _normal(self, draws: np.random.Generator, width: int) -> Tensor:
+        return torch.from_numpy(draws.standard_normal((1, width), dtype=np.float32)).to(self.device)
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError) as error:  # the latter where torch was built without that device
+        raise InputError(f"device {name}: cannot be used here; give auto, cpu or cuda") from error
+
+
+def _wave(recording: Recording) -> Tensor:
+    """Any form of a recording as [N] float32 at 16 kHz."""
+    if isinstance(recording, str | Path):
+        return audio.load(recording)
+    samples, rate = recording if isinstance(recording, tuple) else (recording, audio.SAMPLE_RATE)
+    if not audio.RATES[0] <= rate <= audio.RATES[1]:
+        raise InputError(f"recording: rate {rate} Hz is out of range; give a rate such as 16000 Hz")
+    wave = torch.as_tensor(samples).detach().cpu()
+    if wave.dtype in (torch.int16, torch.int32):  # what other readers give
+        wave = wave.double() / -torch.iinfo(wave.dtype).min
+    if wave.is_floating_point():
+        wave = wave.float()
+        if wave.dim() == 2 and isinstance(recording, tuple):
+            wave = wave.mean(1)
+        if wave.dim() == 1 and torch.isfinite(wave).all():
+            wave = audio.resample(wave, rate)
+    audio.check(wave, "recording")
+    return wave
+
+
+def _to_uint8(picture: Tensor) -> np.ndarray:
+    """[1, 3, S, S] in [-1, 1] to [S, S, 3] uint8."""
+    return ((picture[0].clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 0).cpu().numpy()
+
+
+def _to_map(attention: Tensor) -> np.ndarray:
+    """[1, R * R, T] to [R, R, T]."""
+    side = round(attention.shape[1] ** 0.5)
+    return attention[0].reshape(side, side, -1).float().cpu().numpy()

@@ -1,0 +1,53 @@
+# Sourced by the other scripts: leaves `root` and `python`, and makes .venv where it is missing or out of date.
+# shellcheck shell=bash
+
+root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
+python="$root/.venv/bin/python"
+# What lies in the current directory of the user must not be taken for one of our modules.
+export PYTHONPATH="$root" PYTHONSAFEPATH=1
+
+_find_python() {
+    local candidate
+    for candidate in ${PYTHON:-} python3.12 python3.11 python3.13 python3.10 python3 python; do
+        if "$candidate" -c 'import sys, venv, ensurepip; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' \
+            >/dev/null 2>&1; then
+            command -v "$candidate"
+            return
+        fi
+    done
+    echo "error: no Python 3.10 to 3.13 with venv and pip on PATH; install one, or name it: PYTHON=/path/to/python" >&2
+    return 2
+}
+
+_imports() {
+    "$python" -c 'import h5py, lightning_fabric, matplotlib, nltk, numpy, PIL, pytest, safetensors, scipy, soundfile
+import tensorboard, torch, torchaudio, torchvision, tqdm, tyro' >/dev/null 2>&1
+}
+
+_set_up() {
+    local wanted stamp="$root/.venv/.requirements" found
+    wanted=$(cksum <"$root/requirements.txt") || return
+    if [[ -x $python && -f $stamp && $(<"$stamp") == "$wanted" ]]; then
+        return
+    fi
+    if ! "$python" -m pip --version >/dev/null 2>&1; then
+        found=$(_find_python) || return
+        echo "setting up $root/.venv with $found; this takes some minutes, once" >&2
+        "$found" -m venv --clear "$root/.venv" || return
+    fi
+    local pip=("$python" -m pip --disable-pip-version-check install --requirement "$root/requirements.txt")
+    if [[ $(uname -s) == Linux ]] && ! command -v nvidia-smi >/dev/null; then
+        # Without a GPU the CPU builds save gigabytes. Where their index cannot be reached, the usual one serves.
+        "$python" -m pip --disable-pip-version-check install --retries 1 --timeout 15 \
+            --index-url https://download.pytorch.org/whl/cpu \
+            $(grep -oE '^torch(audio|vision)?==[0-9.]+' "$root/requirements.txt") >&2 || true
+    fi
+    "${pip[@]}" >&2 || { echo "error: pip could not install requirements.txt; see above, then run this again" >&2; return 2; }
+    if ! _imports; then # an installation that was interrupted can leave packages that only look complete
+        "${pip[@]}" --force-reinstall >&2 || return 2
+        _imports || { echo "error: $root/.venv does not work; remove that folder and run this again" >&2; return 2; }
+    fi
+    printf '%s\n' "$wanted" >"$stamp"
+}
+
+_set_up || exit $?

@@ -1,0 +1,229 @@
+import io
+import multiprocessing
+import shutil
+from types import SimpleNamespace
+
+import h5py
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from datasets import audio, corpus, voices
+from datasets.corpus import Corpus
+from datasets.errors import InputError
+
+MELS = [np.full((10 + number, 40), number / 2, np.float32) for number in range(12)]
+
+
+def refused(path, *words):
+    with pytest.raises(InputError) as caught:
+        Corpus(path)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: ")
+    assert "\n" not in message
+    for word in words:
+        assert word in message, message
+
+
+def test_everything_comes_back(small, small_tables, small_pictures):
+    assert len(small) == 6
+    assert small.sources == {"table": "12ab"}
+    assert small.config == {"seed": 3, "where": str(small.path)}
+    assert small.species_names == ["crow", "finch", "gull"]
+    assert small.names == small_tables.picture_names
+    assert small.captions == small_tables.captions
+    assert small.voice_names == ["espeak-us", "espeak-us-f5"]
+    assert small.voice_heard.tolist() == [True, False]
+    for name in ("caption_picture", "recording_picture", "recording_caption", "recording_voice", "recording_seed"):
+        assert getattr(small, name).tolist() == getattr(small_tables, name), name
+    assert small.species.tolist() == small_tables.picture_species
+    assert small.split.tolist() == small_tables.picture_split
+    for number, picture in enumerate(small_pictures):
+        assert np.array_equal(np.asarray(small.picture(number)), picture)
+
+
+def test_recordings_are_stored_in_half_precision_and_read_in_single(small, write_small):
+    for number in (0, 5, 11):
+        assert torch.equal(small.mel(number), torch.full((10 + number, 40), number / 2))
+    pi = Corpus(write_small("pi.h5", [np.full((3, 40), np.pi, np.float32)] * 12)).mel(7)
+    assert pi.dtype == torch.float32
+    assert (pi == 3.140625).all()  # the half-precision number next to pi
+
+
+def test_more_frames_than_are_written_at_once(write_small):
+    mels = [np.full((30_000, 40), number, np.float16) for number in range(12)]
+    stored = Corpus(write_small("long.h5", iter(mels)))
+    for number in (0, 6, 7, 11):  # the first 200,000 frames end within number 6
+        assert torch.equal(stored.mel(number), torch.full((30_000, 40), float(number)))
+
+
+def test_jpeg_bytes_are_kept(write_small, small_pictures):
+    encoded = [corpus.encode(Image.fromarray(picture)) for picture in small_pictures]
+    path = write_small("jpeg.h5", pictures=encoded)
+    with h5py.File(path) as file:
+        assert [file["pictures/encoded"][number].tobytes() for number in range(6)] == encoded
+
+
+def test_groups_by_picture(small):
+    assert [group.tolist() for group in small.captions_by_picture()] == [[2 * n, 2 * n + 1] for n in range(6)]
+    assert [group.tolist() for group in small.recordings_by_picture()] == [[2 * n, 2 * n + 1] for n in range(6)]
+    assert [group.tolist() for group in small.recordings_by_picture(True)] == [[2 * n] for n in range(6)]
+    assert [group.tolist() for group in small.recordings_by_picture(False)] == [[2 * n + 1] for n in range(6)]
+
+
+def test_groups_when_owners_are_mixed_or_own_nothing():
+    groups = corpus._group(np.array([2, 0, 2, 0]), np.array([10, 11, 12, 13]), 4)
+    assert [group.tolist() for group in groups] == [[11, 13], [], [10, 12], []]
+
+
+def test_splits(small):
+    assert small.pictures_of("train").tolist() == [0, 1, 2, 3]
+    assert small.pictures_of("validation").tolist() == [4]
+    assert small.pictures_of("test").tolist() == [5]
+    with pytest.raises(InputError, match="'dev': unknown; choose one of train, validation, test"):
+        small.pictures_of("dev")
+    small.split[:] = 0
+    with pytest.raises(InputError, match="no pictures in the test split"):
+        small.pictures_of("test")
+
+
+def test_on_the_fly_gives_what_would_have_been_stored(write_small, small_tables):
+    made = [
+        audio.log_mel(voices.synthesise(voices.by_name(small_tables.voice_names[voice]), text, seed)).numpy()
+        for voice, text, seed in zip(
+            small_tables.recording_voice, small_tables.captions, small_tables.recording_seed, strict=True
+        )
+    ]
+    stored, live = Corpus(write_small("stored.h5", made)), Corpus(write_small("live.h5", None))
+    for number in (0, 1, 11):
+        assert torch.equal(stored.mel(number), live.mel(number).half().float())
+
+
+def test_missing_folder_text_and_empty_are_refused(tmp_path):
+    refused(tmp_path / "none.h5", "not found")
+    refused(tmp_path, "folder")
+    for name, data in (("text.h5", b"hello\n" * 99), ("empty.h5", b"")):
+        (tmp_path / name).write_bytes(data)
+        refused(tmp_path / name, "not HDF5, or is cut off")
+
+
+@pytest.mark.parametrize("kept", [7, 100, 1000, 0.3, 0.7, 0.99, -1])
+def test_a_file_cut_off_anywhere_is_refused(write_small, kept):
+    path = write_small()
+    data = path.read_bytes()
+    path.write_bytes(data[: int(kept * len(data)) if 0 < kept < 1 else kept])
+    refused(path, "cut off")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("schema", "something", "not a corpus"),
+        ("schema", None, "not a corpus"),
+        ("version", 2, "version 2"),
+        ("version", None, "version None"),
+        ("complete", False, "not finished"),
+        ("sources", "{", "damaged"),
+        ("config", None, "damaged"),
+    ],
+)
+def test_wrong_attributes_are_refused(write_small, name, value, words):
+    path = write_small()
+    with h5py.File(path, "a") as file:
+        del file.attrs[name]
+        if value is not None:
+            file.attrs[name] = value
+    refused(path, words)
+
+
+@pytest.mark.parametrize("name", ["species", "pictures/encoded", "captions/text", "recordings/seed", "voices/heard"])
+def test_a_missing_table_is_refused(write_small, name):
+    path = write_small()
+    with h5py.File(path, "a") as file:
+        del file[name]
+    refused(path, "missing or damaged")
+
+
+def _hold(path, ready, done):
+    with h5py.File(path, "a"):
+        ready.set()
+        done.wait(60)
+
+
+def test_a_file_that_is_open_for_writing_is_refused(write_small):
+    path = write_small()
+    context = multiprocessing.get_context("fork")
+    ready, done = context.Event(), context.Event()
+    process = context.Process(target=_hold, args=(path, ready, done))
+    process.start()
+    assert ready.wait(60)
+    refused(path, "being written by another process")
+    done.set()
+    process.join()
+
+
+def failing(items, after):
+    yield from items[:after]
+    raise OSError(28, "No space left on device")
+
+
+def test_a_failing_write_leaves_the_old_file_and_nothing_else(write_small, tmp_path):
+    path = write_small()
+    before = path.read_bytes()
+    with pytest.raises(InputError, match=r"small\.h5: cannot be written \(No space left on device\)"):
+        write_small(mels=failing(MELS, 5))
+    with pytest.raises(InputError, match="cannot be written"):
+        write_small(pictures=failing([b"x"], 1))
+    with pytest.raises(ValueError, match="11 log-mels for 12 recordings"):
+        write_small(mels=MELS[:11])
+    with pytest.raises(ValueError, match="shorter"):
+        write_small(pictures=[b"x"] * 5)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("good", range(0, 7, 2))
+def test_a_disk_that_fills_up_is_one_line(write_small, tmp_path, monkeypatch, good):
+    path = write_small()
+    before, left = path.read_bytes(), iter([10**9] * good + [10**7] * 99)  # 6 pictures, then the recordings
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: SimpleNamespace(free=next(left)))
+    with pytest.raises(InputError, match=r"small\.h5: cannot be written \(No space left on device\); free some space"):
+        write_small()
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def encoded(picture, kind, **options):
+    buffer = io.BytesIO()
+    picture.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def test_decode_brings_every_kind_of_picture_to_rgb():
+    grey = corpus.decode(encoded(Image.new("L", (4, 4), 100), "PNG"), "grey")
+    deep = Image.fromarray(np.full((4, 4), 100 * 257, np.uint16))
+    clear = Image.new("RGBA", (4, 4), (200, 0, 0, 0))
+    clear.putpixel((0, 0), (200, 0, 0, 255))
+    palette = Image.new("P", (4, 4), 1)
+    palette.putpalette([0, 0, 0, 9, 8, 7])
+    frames = [Image.new("RGB", (4, 4), colour) for colour in ("blue", "red")]
+    assert grey.mode == "RGB"
+    assert grey.getpixel((1, 1)) == (100, 100, 100)
+    assert corpus.decode(encoded(deep, "PNG"), "16 bits").getpixel((1, 1)) == (100, 100, 100)
+    on_white = corpus.decode(encoded(clear, "PNG"), "transparent")
+    assert on_white.getpixel((0, 0)) == (200, 0, 0)
+    assert on_white.getpixel((1, 1)) == (255, 255, 255)
+    assert corpus.decode(encoded(palette, "PNG"), "palette").getpixel((1, 1)) == (9, 8, 7)
+    animated = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    assert corpus.decode(animated, "animated").getpixel((1, 1)) == (0, 0, 255)
+    cmyk = corpus.decode(encoded(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "JPEG", quality=95), "cmyk")
+    assert np.abs(np.array(cmyk.getpixel((1, 1))) - (255, 0, 0)).max() < 8
+
+
+def test_decode_refuses_what_is_no_picture():
+    whole = encoded(Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)), "JPEG")
+    for data in (b"", b"text", whole[:40], whole[: len(whole) // 2]):
+        with pytest.raises(InputError, match=r"^the picture: ") as caught:
+            corpus.decode(data, "the picture")
+        assert "BytesIO" not in str(caught.value)

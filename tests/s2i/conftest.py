@@ -1,0 +1,61 @@
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from attngan import checkpoint
+from attngan.generator import Generator
+from s2i.speech_encoder import SpeechEncoder
+
+RATE = 16_000
+
+
+def hum(hertz, seconds=1.0, rate=RATE):
+    """A tone that rises by an octave, so that its segments differ."""
+    time = np.arange(round(seconds * rate)) / rate
+    return (0.4 * np.sin(2 * np.pi * hertz * (time + time**2 / (2 * seconds)))).astype(np.float32)
+
+
+def write_encoder(path, **arguments):
+    torch.manual_seed(1)
+    encoder = SpeechEncoder(**{"width": 12, "hidden": 8, "segments": 6, "segment_frames": 2} | arguments)
+    about = {"kind": "speech-encoder-weights", "speech": encoder.arguments, "seen": 7}
+    checkpoint.save(path, {"caption": encoder.state_dict()}, about)
+    return encoder
+
+
+def write_generator(path, **arguments):
+    torch.manual_seed(2)
+    small = {"stages": 3, "base": 8, "widths": (4,), "blocks": (1,), "max_width": 8}
+    generator = Generator(**small | arguments)
+    with torch.no_grad():
+        for head in generator.heads:  # fresh ones paint grey in grey
+            for value in head.parameters():
+                value.mul_(30)
+    checkpoint.save(path, generator.state_dict(), {"kind": "generator", "generator": generator.arguments})
+    return generator
+
+
+@pytest.fixture
+def small():
+    """How tests make their recordings and networks, of any size."""
+    return SimpleNamespace(hum=hum, encoder=write_encoder, generator=write_generator)
+
+
+@pytest.fixture
+def model(tmp_path):
+    """A folder with a small model of random weights."""
+    folder = tmp_path / "model"
+    write_encoder(folder / "speech.safetensors")
+    write_generator(folder / "generator.safetensors")
+    return folder
+
+
+@pytest.fixture
+def wav(tmp_path):
+    path = tmp_path / "recordings" / "bird.wav"
+    path.parent.mkdir()
+    soundfile.write(path, hum(300), RATE)
+    return path

@@ -1,0 +1,262 @@
+import resource
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from PIL import Image
+
+from attngan import checkpoint
+from datasets import cli
+from datasets.errors import InputError
+from s2i import generate
+
+RATE = 16_000
+
+
+def names(folder):
+    return sorted(path.name for path in folder.rglob("*"))
+
+
+@pytest.fixture
+def run(model, tmp_path, capsys):
+    """Run the command on the small model; gives (exit code, lines of stdout, lines of stderr)."""
+
+    def run(*arguments):
+        options = ["--model", str(model), "--output", str(tmp_path / "out")]
+        try:
+            code = generate.main([*map(str, arguments), *options])
+        except InputError as error:
+            print(f"error: {error}", file=sys.stderr)
+            code = 2
+        out, err = capsys.readouterr()
+        return code, out.splitlines(), err.splitlines()
+
+    return run
+
+
+def test_every_recording_becomes_a_picture_of_each_size_and_is_told(run, wav, small, tmp_path):
+    soundfile.write(wav.with_name("second.flac"), small.hum(500), 44_100)
+    code, out, err = run(wav.parent, "--samples", 2)
+    files = [f"{name}-{n}-{side}.png" for name in ("bird", "second") for n in (1, 2) for side in (8, 16, 32)]
+    assert (code, err) == (0, [])
+    assert out == [str(tmp_path / "out" / file) for file in files]
+    assert names(tmp_path / "out") == sorted(files)
+    assert Image.open(tmp_path / "out" / "bird-2-32.png").size == (32, 32)
+
+
+def test_the_seed_decides_and_recordings_may_stand_after_options(run, wav, tmp_path):
+    pixels = []
+    for seed in (3, 3, 4):
+        assert run("--no-attention", "--seed", seed, wav)[0] == 0
+        pixels.append(np.asarray(Image.open(tmp_path / "out" / "bird-32.png")))
+    assert (pixels[0] == pixels[1]).all()
+    assert (pixels[0] != pixels[2]).any()
+
+
+def test_attention_adds_a_figure(run, wav, tmp_path):
+    code, out, _ = run(wav, "--attention")
+    assert code == 0
+    assert out[-1] == str(tmp_path / "out" / "bird-attention.png")
+    assert Image.open(out[-1]).width > 1000
+
+
+def spoil(kind, path, small):
+    """Make `path` a recording that is bad in one way."""
+    good = small.hum(300)
+    if kind == "missing":
+        return
+    if kind in ("empty", "random", "text"):
+        data = {"empty": b"", "random": np.random.default_rng(0).bytes(9000), "text": b"a blue bird\n" * 99}
+        path.write_bytes(data[kind])
+    elif kind == "header":
+        soundfile.write(path, good, RATE)
+        path.write_bytes(path.read_bytes()[:20])
+    elif kind == "nan":
+        good[100] = np.nan
+        soundfile.write(path, good, RATE, subtype="FLOAT")
+    else:
+        wave = {"silent": 0 * good, "short": good[: RATE // 5], "long": small.hum(300, 31)}[kind]
+        soundfile.write(path, wave, RATE)
+
+
+@pytest.mark.parametrize(
+    ("kind", "word"),
+    [
+        ("missing", "not found"),
+        ("empty", "empty"),
+        ("random", "known format"),
+        ("text", "text file"),
+        ("header", "header"),
+        ("nan", "not numbers"),
+        ("silent", "silent"),
+        ("short", "at least 0.3 s"),
+        ("long", "at most 30 s"),
+    ],
+)
+def test_of_several_recordings_one_bad_the_good_ones_are_painted(run, wav, small, tmp_path, kind, word):
+    bad, last = tmp_path / f"{kind}.wav", tmp_path / "last.wav"
+    spoil(kind, bad, small)
+    shutil.copy(wav, last)
+    code, out, err = run(wav, bad, last)
+    assert code == 2
+    assert [Path(line).name for line in out] == [f"{n}-{side}.png" for n in ("bird", "last") for side in (8, 16, 32)]
+    assert len(err) == 1
+    assert err[0].startswith(f"error: {bad}: ")
+    assert word in err[0]
+
+
+def test_every_bad_recording_gets_its_own_line(run, tmp_path):
+    empty = tmp_path / "empty folder"
+    empty.mkdir()
+    (empty / "notes.txt").write_text("no sound")
+    code, out, err = run(tmp_path / "missing.wav", empty)
+    assert (code, out) == (2, [])
+    assert "missing.wav" in err[0]
+    assert str(empty) in err[1]
+    assert "no recordings" in err[1]
+    assert len(err) == 2
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--samples", "0"], ["--samples 0", "from 1 to 100"]),
+        (["--samples", "101"], ["--samples 101"]),
+        (["--samples", "many"], ["--samples", "many"]),
+        (["--seed", "-1"], ["--seed -1", "at least 0"]),
+        (["--colour", "red"], ["--colour"]),
+        (["--samples"], ["--samples"]),
+    ],
+)
+def test_bad_options_are_refused_in_one_line(run, wav, tmp_path, arguments, words):
+    with pytest.raises(InputError) as caught:
+        generate.main([str(wav), "--output", str(tmp_path / "out"), *arguments])
+    assert "\n" not in str(caught.value)
+    for word in words:
+        assert word in str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_no_recording_at_all_is_refused(run):
+    code, _, err = run()
+    assert code == 2
+    assert "recordings" in err[0]
+
+
+def test_an_output_folder_that_cannot_be_written_is_refused(model, wav, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    for output in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(InputError, match="cannot be written") as caught:
+            generate.main([str(wav), "--model", str(model), "--output", str(output)])
+        assert str(output) in str(caught.value)
+    assert (tmp_path / "file").read_text() == "in the way"
+
+
+def test_a_full_disk_leaves_what_was_saved_and_nothing_half(run, wav, tmp_path):
+    assert run(wav)[0] == 0
+    before = {path: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    # Only the smallest pictures fit below this size, as on a disk that has so much room left.
+    room = sum(len(before[tmp_path / "out" / f"bird-{side}.png"]) for side in (8, 16)) // 2
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
+    try:
+        code, out, err = run(wav, "--seed", 1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert (code, out) == (2, [])
+    assert len(err) == 1
+    assert "bird-16.png: cannot be written" in err[0]
+    assert names(tmp_path / "out") == sorted(path.name for path in before)
+    changed = [path.name for path, data in before.items() if path.read_bytes() != data]
+    assert changed == ["bird-8.png"]
+
+
+def test_a_bad_model_is_refused_before_anything_is_painted(run, model, wav, tmp_path):
+    path = model / "generator.safetensors"
+    good = path.read_bytes()
+    state, about = checkpoint.load(path, "generator")
+    path.write_bytes(good[:-100])
+    cases = ["cut off"]
+    results = [run(wav)]
+    path.unlink()
+    results.append(run(wav))
+    cases.append("not found")
+    checkpoint.save(path, state, {**about, "format": 99})
+    results.append(run(wav))
+    cases.append("format 99")
+    checkpoint.save(path, state, {**about, "kind": "damsm-weights"})
+    results.append(run(wav))
+    cases.append("damsm-weights")
+    checkpoint.save(path, state, {**about, "generator": {**about["generator"], "base": 16}})
+    results.append(run(wav))
+    cases.append("another size")
+    for (code, out, err), word in zip(results, cases, strict=True):
+        assert (code, out, len(err)) == (2, [], 1)
+        assert str(path) in err[0]
+        assert word in err[0]
+    assert names(tmp_path / "out") == []
+
+
+def test_recordings_that_are_called_alike_do_not_overwrite_each_other(run, wav, tmp_path):
+    others = [wav.with_name("bird.flac"), tmp_path / "more" / "bird.wav", tmp_path / "more" / "BIRD.ogg"]
+    others[1].parent.mkdir()
+    for other in others:
+        wave, rate = soundfile.read(wav)
+        soundfile.write(other, wave, rate)
+    code, out, _ = run(wav, *others, wav)
+    assert code == 0
+    assert len(out) == len({line.casefold() for line in out}) == 4 * 3
+
+
+@pytest.mark.parametrize(
+    ("paths", "wanted"),
+    [
+        (["x/a.wav", "x/b.wav"], ["a", "b"]),
+        (["x/a.wav", "x/a.mp3"], ["a-wav", "a-mp3"]),
+        (["x/a.wav", "y/a.wav"], ["x-a", "y-a"]),
+        (["x/a.wav", "y/a.wav", "y/a.mp3"], ["x-a-wav", "y-a-wav", "y-a-mp3"]),
+        (["p/x/a.wav", "q/x/a.wav"], ["a", "a-2"]),
+        (["x/a.wav", "x/a.mp3", "x/a-wav.wav"], None),
+        (["x/a.wav", "y/a.wav", "z/a-2.wav", "x/x-a.wav"], None),
+        (["x/a.wav", "x/./a.wav"], ["a"]),
+        (["x/" + "å" * 120 + ".wav"], ["å" * 75]),
+    ],
+)
+def test_names(paths, wanted):
+    named = list(generate.name_apart(map(Path, paths)).values())
+    assert len({name.casefold() for name in named}) == len(named)
+    if wanted is not None:
+        assert named == wanted
+
+
+def test_help_explains_every_option_without_waiting_for_torch():
+    command = [sys.executable, "-X", "importtime", "-m", "s2i.generate", "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    for word in ("--output", "--samples", "--seed", "--attention", "--model", "default: 1", "default: outputs"):
+        assert word in done.stdout
+    assert " torch\n" not in done.stderr
+
+
+def test_the_command_ends_with_code_2_and_one_line(wav, model, tmp_path):
+    command = [sys.executable, "-m", "s2i.generate", str(wav), "--model", str(model / "x"), "--output", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_defaults_lie_in_the_checkout_and_given_paths_where_the_user_is(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = cli.parse_tool(generate.GenerateConfig, ["--samples", "2", "a.wav", "--output=pictures"], description="")
+    assert config.model == cli.repository() / "pretrained"
+    assert (config.output, config.recordings) == (Path("pictures"), (Path("a.wav"),))
+    monkeypatch.chdir(cli.repository())
+    assert cli.parse_tool(generate.GenerateConfig, [], description="").model == Path("pretrained")
+    elsewhere = generate.GenerateConfig(model=cli.repository() / "pretrained")
+    assert cli.as_json(elsewhere) == cli.as_json(generate.GenerateConfig())
