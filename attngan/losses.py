@@ -6,6 +6,8 @@ from torch import Tensor
 
 from attngan.attention import masked_softmax
 
+TYPICAL_WORDS = 12
+
 
 def matching_loss(scores: Tensor, species: Tensor | None) -> Tensor:
     """Cross entropy in both directions of a square matrix whose diagonal holds the true pairs (AttnGAN, eq. 10-13).
@@ -33,16 +35,20 @@ def word_scores(
     """How well the words of each caption are found among the regions of each picture, [B, B'].
 
     AttnGAN, equations 7 to 10: softmax over words, softmax over regions, cosine of each word with its context, and a
-    soft maximum over words. Two departures: the soft maximum is a mean inside the logarithm, log(1/T sum exp), since
-    a sum grows by log T with the length, so that long recordings would match everything; and all B x B' pairs are
-    one product instead of a loop. Without the paper's root 1/gamma_2, as in its code.
+    soft maximum over words. Three departures: the soft maximum is a mean inside the logarithm, log(1/T sum exp), since
+    a sum grows by log T with the length, so that long recordings would match everything; the softmax over words, which
+    gives each of T words about 1/T, is multiplied by T / 12, since otherwise the softmax over regions that follows goes
+    flat with length (12: the words of a short caption, for which gamma_1 was tuned); and all B x B' pairs are one
+    product instead of a loop. So saying every word twice leaves a score as it is. Without the paper's root 1/gamma_2,
+    as in its code.
 
     Args:
         words: [B, D, T]; mask: [B, T] bool; regions: [B', D, R].
     """
     likeness = torch.einsum("idt,jdr->ijtr", words, regions)
     over_words = masked_softmax(likeness, mask[:, None, :, None], dim=2)
-    weights = torch.softmax(gamma1 * over_words.float(), dim=3).to(words.dtype)
+    sharpness = gamma1 * mask.sum(1) / TYPICAL_WORDS
+    weights = torch.softmax(sharpness[:, None, None, None] * over_words.float(), dim=3).to(words.dtype)
     # cos(word, context) without building [B, B', T, D]: the context's norm comes from the Gram matrix of the regions.
     product = (weights * likeness).sum(3).float()
     gram = torch.einsum("jdr,jds->jrs", regions, regions)
@@ -53,17 +59,25 @@ def word_scores(
 
 
 def words_loss(
-    words: Tensor, mask: Tensor, regions: Tensor, species: Tensor | None, *, group: int = 16, **gammas: float
+    words: Tensor,
+    mask: Tensor,
+    regions: Tensor,
+    species: Tensor | None,
+    *,
+    group: int = 16,
+    gammas: dict[str, float] | None = None,
 ) -> Tensor:
     """`matching_loss` of `word_scores`, within groups of at most `group` pairs.
 
     All pairs of a batch of 64 would be four times as dear as all pairs of its four groups of 16, for a term that
-    takes most of the time already.
+    takes most of the time already. `gammas` are those of `word_scores` by name.
     """
-    parts = []
+    parts: list[Tensor] = []
     for first in range(0, len(words), group):
         rows = slice(first, first + group)
-        scores = word_scores(words[rows], mask[rows], regions[rows], **gammas)
+        if len(words[rows]) == 1 and parts:
+            continue  # nothing to tell a last single pair from
+        scores = word_scores(words[rows], mask[rows], regions[rows], **(gammas or {}))
         parts.append(matching_loss(scores, None if species is None else species[rows]))
     return torch.stack(parts).mean()
 

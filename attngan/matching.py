@@ -4,9 +4,6 @@ What differs is the caption encoder that is passed in, and how the picture featu
 learns, from a frozen trunk's cache through projections that learn, or from a whole image encoder that is frozen.
 """
 
-import hashlib
-import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,13 +16,13 @@ from torch import Tensor, nn
 
 from attngan import checkpoint, losses, metrics, runtime
 from attngan.condition import CaptionEncoder, Condition
-from attngan.image_encoder import ImageEncoder, ImageFeatures, TrunkFeatures
+from attngan.feature_cache import FeatureCache
+from attngan.image_encoder import ImageEncoder, ImageFeatures
 from datasets import cli
 from datasets.captions import Vocabulary
 from datasets.corpus import Corpus
 from datasets.errors import InputError
-from datasets.files import replacing
-from datasets.loader import Batch, Loader, Pictures, to_unit
+from datasets.loader import Batch, Loader, to_unit
 
 
 @dataclass(frozen=True)
@@ -38,9 +35,9 @@ class MatchingConfig:
     """Run folder; the same command again goes on there."""
     pictures: int = 240_000
     """Budget: how many pictures are seen in all."""
-    batch_size: int = 64
+    batch_size: int = 128
     """Pictures in a step; each is told from the others in its batch."""
-    learning_rate: float = 1e-3
+    learning_rate: float = 1.5e-3
     """Of AdamW, at its highest."""
     weight_decay: float = 0.01
     """Of AdamW."""
@@ -50,7 +47,7 @@ class MatchingConfig:
     """Weight of the words loss (AttnGAN, equations 10 and 11)."""
     words_group: int = 16
     """Pairs that the words loss tells apart; more is better and costs its square."""
-    class_weight: float = 0.5
+    class_weight: float = 1.0
     """Weight of the species term (S2IGAN's distinctive loss); 0 to train without species."""
     gamma1: float = 4.0
     """Sharpness of each word's attention over regions."""
@@ -64,9 +61,9 @@ class MatchingConfig:
     """Crops of each picture whose features are cached, where the trunk is frozen."""
     precision: str = "bf16-mixed"
     """bf16-mixed or 32-true."""
-    validate_every: int = 8_000
+    validate_every: int = 16_000
     """Pictures between validations on unseen species."""
-    checkpoint_every: int = 8_000
+    checkpoint_every: int = 16_000
     """Pictures between checkpoints."""
     log_every: int = 640
     """Pictures between logged losses."""
@@ -92,60 +89,6 @@ class MatchingConfig:
         cli.check_range("log_every", self.log_every, 1)
         cli.check_range("threads", self.threads, 0, 1024)
         cli.check_choice("precision", self.precision, runtime.PRECISIONS)
-
-
-class FeatureCache:
-    """A frozen trunk's features of several crops of each picture, in one memory-mapped file on disk.
-
-    Args:
-        path: where the cache lies; it is made if it is not there.
-        views: crops a picture; the first is the centre.
-    """
-
-    def __init__(
-        self,
-        path: Path,
-        corpus: Corpus,
-        indices: np.ndarray,
-        encoder: ImageEncoder,
-        *,
-        views: int,
-        device: torch.device,
-    ) -> None:
-        trunk = encoder.trunk
-        self._row = {int(index): row for row, index in enumerate(indices)}
-        self._views, self._device = views, device
-        with torch.no_grad():
-            probe = trunk(torch.zeros(1, 3, trunk.size, trunk.size, device=device))
-        self._grid = probe.local.shape[1:]
-        width = math.prod(self._grid) + probe.pooled.shape[1]
-        if not path.is_file():
-            with replacing(path) as temporary:
-                array = np.lib.format.open_memmap(temporary, "w+", dtype=np.float16, shape=(len(indices), views, width))
-                for row, view, features in self._compute(corpus, indices, trunk):
-                    array[row : row + len(features), view] = features
-                array.flush()
-        self._array = np.load(path, mmap_mode="r")
-
-    def _compute(self, corpus: Corpus, indices: np.ndarray, trunk: Any) -> Iterator[tuple[int, int, np.ndarray]]:
-        pictures = Pictures(corpus, indices, trunk.size)
-        for view in range(self._views):
-            for first in range(0, len(indices), 64):
-                chosen = [int(index) for index in indices[first : first + 64]]
-                rngs = [np.random.default_rng([view, index]) if view else None for index in chosen]
-                crops = np.stack([pictures.crop(index, rng) for index, rng in zip(chosen, rngs, strict=True)])
-                batch = to_unit(torch.from_numpy(crops).permute(0, 3, 1, 2)).to(self._device)
-                with torch.no_grad():
-                    features = trunk(batch)
-                flat = torch.cat([features.local.flatten(1), features.pooled], 1).half()
-                yield first, view, flat.cpu().numpy()
-
-    def features(self, index: Tensor, views: np.ndarray) -> TrunkFeatures:
-        """Trunk features of pictures `index` [B], view `views` [B] of each."""
-        rows = [self._row[int(i)] for i in index]
-        flat = torch.from_numpy(self._array[rows, views].astype(np.float32)).to(self._device)
-        split = math.prod(self._grid)
-        return TrunkFeatures(flat[:, :split].unflatten(1, self._grid), flat[:, split:])
 
 
 def augment(pictures: Tensor, generator: torch.Generator) -> Tensor:
@@ -188,7 +131,7 @@ class Matching(nn.Module):
         if config.words_weight:
             gammas = {"gamma1": config.gamma1, "gamma2": config.gamma2, "gamma3": config.gamma3}
             parts["loss/words"] = losses.words_loss(
-                condition.words, condition.mask, pictures.regions, species, group=config.words_group, **gammas
+                condition.words, condition.mask, pictures.regions, species, group=config.words_group, gammas=gammas
             )
             total = total + config.words_weight * parts["loss/words"]
         if self.classify is not None:
@@ -273,7 +216,15 @@ def train(
     )
     loader = make_loader("train", size=0 if cached else size, heard=True if speech else None, position=run.position)
     validation = make_loader("validation", size=size, heard=_unheard_if_any(corpus, speech))
-    cache = _cache(config, corpus, loader, image, fabric.device) if cached else None
+    if len(np.unique(corpus.species[validation.indices])) < 2:
+        raise InputError(
+            f"{config.corpus}: its validation split has pictures of one class only; "
+            "put a second class into it, for the two to be told apart"
+        )
+    cache = None
+    if cached:
+        indices = np.sort(loader.indices)
+        cache = FeatureCache(config.run, corpus, indices, image, views=config.views, device=fabric.device)
 
     def picture_features(batch: Batch) -> ImageFeatures:
         if cache is not None:
@@ -288,7 +239,9 @@ def train(
         networks.train()
         if image_frozen:
             networks.image.eval()
-        factor = runtime.learning_rate(run.position, config.pictures, warm_up=2_000, flat=0.3, final=0.02)
+        factor = runtime.learning_rate(
+            run.position, config.pictures, warm_up=min(2_000, config.pictures // 10), flat=0.3, final=0.02
+        )
         for group in optimizer.param_groups:
             group["lr"] = config.learning_rate * factor
         moved = batch.to(fabric.device)
@@ -307,8 +260,9 @@ def train(
     def validate() -> None:
         nonlocal best
         averaged = cast(Matching, ema.network)
+        caption_encoder = cast(CaptionEncoder, averaged.caption)
         with fabric.autocast():
-            embedded = embed(averaged.image, averaged.caption, validation, 1 if speech else 2, fabric.device)
+            embedded = embed(averaged.image, caption_encoder, validation, 1 if speech else 2, fabric.device)
         found = metrics.retrieval(*embedded)
         run.log({f"validation/{name}": value for name, value in found.items()})
         if found["r_precision"] > best["r_precision"]:
@@ -336,17 +290,6 @@ def _unheard_if_any(corpus: Corpus, speech: bool) -> bool | None:
     return False if speech and not corpus.voice_heard.all() else None
 
 
-def _cache(
-    config: MatchingConfig, corpus: Corpus, loader: Loader, image: ImageEncoder, device: torch.device
-) -> FeatureCache:
-    """The cache beside the run, under a name that tells the corpus, the trunk's weights and the views apart."""
-    identity = hashlib.sha256(f"{config.corpus.resolve()}{config.corpus.stat().st_mtime_ns}{config.views}".encode())
-    for value in image.trunk.state_dict().values():
-        identity.update(value.float().cpu().numpy().tobytes())
-    path = config.run / f"features-{identity.hexdigest()[:16]}.npy"
-    return FeatureCache(path, corpus, np.sort(loader.indices), image, views=config.views, device=device)
-
-
 def measure(
     config: MatchingConfig, image: ImageEncoder, caption: Any, *, vocabulary: Vocabulary | None, rounds: int
 ) -> dict[str, dict[str, float]]:
@@ -371,5 +314,5 @@ def measure(
                 continue
             raise
         device = next(image.parameters()).device
-        found[name] = metrics.retrieval(*embed(image.eval(), caption.eval(), loader, rounds, device))
+        found[name] = metrics.retrieval(*embed(image.eval(), caption.eval().to(device), loader, rounds, device))
     return found

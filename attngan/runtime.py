@@ -90,7 +90,7 @@ class Run:
     Args:
         folder: where everything goes.
         config: the job's dataclass, with `pictures` (the budget), `checkpoint_every` and `log_every` in pictures.
-        may_change: fields in which a resumed run may differ.
+        may_change: fields in which a resumed run may differ, beside the budget (to train longer) and the intervals.
 
     Raises:
         InputError: if the folder holds a run of another configuration, or cannot be written.
@@ -111,8 +111,12 @@ class Run:
         old_path = self.folder / "config.json"
         if not old_path.is_file() or not self.checkpoint.is_file():
             return
-        old, new = json.loads(old_path.read_text()), json.loads(as_json(self.config))
-        free = {"run", "checkpoint_every", "log_every", "grid_every", "validate_every", *may_change}
+        try:
+            old = json.loads(old_path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise InputError(f"{old_path}: damaged ({error}); remove the run folder or use another") from error
+        new = json.loads(as_json(self.config))
+        free = {"run", "pictures", "checkpoint_every", "log_every", "grid_every", "validate_every", *may_change}
         changed = [name for name in new if name not in free and old.get(name) != new[name]]
         if changed:
             name = changed[0]
@@ -154,7 +158,10 @@ class Run:
     def log(self, values: dict[str, float]) -> None:
         """Append scalars to stats.jsonl and TensorBoard under the current position."""
         values = {name: float(value) for name, value in values.items()}
-        self._stats.write(json.dumps({"position": self.position, **values}) + "\n")
+        try:
+            self._stats.write(json.dumps({"position": self.position, **values}) + "\n")
+        except OSError as error:
+            raise InputError(f"{self.folder}: cannot be written ({error.strerror}); free some space") from error
         for name, value in values.items():
             self.board.add_scalar(name, value, self.position)
 
@@ -168,7 +175,16 @@ class Run:
             save_image(grid, temporary)
 
     def save(self, state: dict[str, Any]) -> None:
-        """Write the checkpoint: `state`, the position and the random state."""
+        """Write the checkpoint: `state`, the position and the random state.
+
+        Raises:
+            InputError: if a weight is not finite; the last checkpoint is kept.
+        """
+        if not _finite(state):
+            raise InputError(
+                f"{self.folder}: a weight is not finite after {self.position:,} pictures; start again with a lower "
+                "learning rate and another --run folder"
+            )
         state = {
             **state,
             "position": self.position,
@@ -185,6 +201,14 @@ class Run:
         """Close the log files."""
         self._stats.close()
         self.board.close()
+
+
+def _finite(state: Any) -> bool:
+    if isinstance(state, Tensor):
+        return not state.is_floating_point() or bool(torch.isfinite(state).all())
+    if isinstance(state, dict):
+        return all(_finite(value) for value in state.values())
+    return True
 
 
 def _position_of(line: str) -> int:
@@ -228,8 +252,8 @@ def train(
                 if not all(np.isfinite(number) for number in numbers.values()):
                     bad = next(name for name, number in numbers.items() if not np.isfinite(number))
                     raise InputError(
-                        f"{run.folder}: {bad} is not finite after {run.position:,} pictures; lower the learning rate "
-                        "and go on from the checkpoint"
+                        f"{run.folder}: {bad} is not finite after {run.position:,} pictures; start again with a "
+                        "lower learning rate and another --run folder"
                     )
                 if log:
                     run.log(numbers)

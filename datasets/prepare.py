@@ -94,7 +94,7 @@ def main(arguments: list[str]) -> None:
     """Build the corpus that the command line asks for."""
     presets = PRESETS
     if root := os.environ.get("CUB_ROOT"):
-        presets = {name: replace(preset, cub_root=Path(root)) for name, preset in PRESETS.items()}
+        presets = {name: replace(preset, cub_root=Path(root).absolute()) for name, preset in PRESETS.items()}
     description = "Build a corpus: one HDF5 file of pictures, captions and spoken captions."
     build(cli.parse(PrepareConfig, presets, arguments, description=description))
 
@@ -119,7 +119,9 @@ def build(config: PrepareConfig) -> Path:
             f"--output {config.output}: is a folder; name a file in it, such as {config.output / 'cub.h5'}"
         )
     make_folder(config.output.parent)
-    described = {name: value for name, value in vars(config).items() if name not in ("workers", "output")}
+    # Where the sources lie does not matter: their checksums tell what they are.
+    places = ("workers", "output", "cub_root", "csv")
+    described = {name: value for name, value in vars(config).items() if name not in places}
     identity = json.dumps([described, sources, tables.voice_names], default=str, sort_keys=True)
     described["identity"] = hashlib.sha256(identity.encode()).hexdigest()
     with _only_one(config.output):

@@ -134,11 +134,11 @@ class SpeechEncoder(nn.Module):
         return list(pairwise(bounds))
 
     def encode(self, batch: "Batch") -> Condition:
-        """The condition of a batch's recordings; those of like length go together, so that little padding is computed."""
+        """The condition of a batch's recordings; those of like length go together, which saves padding."""
         assert batch.mels is not None, "the loader was not asked for recordings"
         assert batch.mel_mask is not None
         lengths = batch.mel_mask.sum(1)
-        order = lengths.argsort()
+        order = lengths.argsort(stable=True)
         parts = []
         for rows in order.split(GROUP):
             longest = int(lengths[rows].max())

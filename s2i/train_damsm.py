@@ -29,7 +29,7 @@ class DamsmConfig(matching.MatchingConfig):
     """Image trunk: scratch, trained here, or inception, frozen, with the weights of --trunk-weights."""
     trunk_weights: Path | None = None
     """State dict of torchvision's inception_v3."""
-    size: int = 96
+    size: int = 64
     """Side in px of the pictures that the scratch trunk sees; its regions are a grid of an eighth of it."""
     width: int = 32
     """Channels of the first stage of the scratch trunk."""
@@ -92,7 +92,7 @@ def train(config: DamsmConfig) -> Path:
         )
         corpus.close()
         if len(vocabulary) == 2:
-            raise InputError(f"{config.corpus}: has no captions to learn from; use --teacher speech")
+            raise InputError(f"{config.corpus}: has too few captions to learn words from; use --teacher speech")
         description["vocabulary"] = vocabulary.words
         caption = TextEncoder(n_words=len(vocabulary))
     else:

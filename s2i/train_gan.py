@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from attngan import encoders, train_gan
-from attngan.train_gan import GanConfig
+from attngan.gan_config import GanConfig
 from datasets import cli
 from s2i.speech_encoder import load_speech_encoder
 
@@ -16,7 +16,7 @@ CPU_64 = GanConfig(
     widths=(16, 16, 12, 8),
     blocks=(1,),
     discriminator_widths=(32, 24, 16, 8),
-    pictures=240_000,
+    pictures=170_000,
 )
 CPU_128 = replace(
     CPU_64,
@@ -115,13 +115,15 @@ def train(config: GanConfig) -> Path:
     Raises:
         InputError: for a missing or damaged encoder or corpus.
     """
-    image, _ = encoders.load_image_encoder(config.damsm)
-    if config.condition == "text":
-        caption, vocabulary = encoders.load_text_encoder(config.damsm)
-        return train_gan.train(config, image, caption, vocabulary=vocabulary, description={"condition": "text"})
-    return train_gan.train(
-        config, image, load_speech_encoder(config.sen), vocabulary=None, description={"condition": "speech"}
+    image, about = encoders.load_image_encoder(config.damsm)
+    gammas = {name: float(about["config"][name]) for name in ("gamma1", "gamma2", "gamma3")}
+    caption, vocabulary = (
+        encoders.load_text_encoder(config.damsm)
+        if config.condition == "text"
+        else (load_speech_encoder(config.sen), None)
     )
+    description = {"condition": config.condition}
+    return train_gan.train(config, image, caption, vocabulary=vocabulary, gammas=gammas, description=description)
 
 
 if __name__ == "__main__":

@@ -20,12 +20,12 @@ class SenConfig(matching.MatchingConfig):
     """Run folder; the same command again goes on there."""
     damsm: Path = Path("runs/damsm/best.safetensors")
     """DAMSM, made by scripts/train_damsm.sh, whose picture features speech is to match."""
-    pictures: int = 400_000
+    learning_rate: float = 1e-3
+    """Of AdamW, at its highest."""
+    class_weight: float = 0.5
+    """Weight of the species term (S2IGAN's distinctive loss); 0 to train without species."""
+    pictures: int = 110_000
     """Budget: how many pictures are seen in all."""
-    batch_size: int = 128
-    """Pictures in a step; each is told from the others in its batch."""
-    views: int = 4
-    """Crops of each picture whose features are cached."""
     width: int = 160
     """Channels of the convolutions at 25 Hz."""
     hidden: int = 192

@@ -7,7 +7,7 @@ from attngan import checkpoint
 from datasets import audio
 from datasets.errors import InputError
 from datasets.loader import Batch, stack_mels
-from s2i.speech_encoder import SpeechEncoder, load_speech_encoder, segment_edges
+from s2i.speech_encoder import GROUP, SpeechEncoder, load_speech_encoder, segment_edges
 
 LENGTHS = [203, 31, 64, 500]
 
@@ -165,12 +165,17 @@ def test_it_runs_in_half_precision():
     assert torch.cosine_similarity(condition.sentence.float(), plain.sentence).min() > 0.98
 
 
-def test_encode_takes_the_recordings_of_a_batch():
-    mels, mask = stack_mels(recordings())
-    encoder, index = small().eval(), torch.arange(4)
-    assert torch.equal(
-        encoder.encode(Batch(index, index, mels=mels, mel_mask=mask)).sentence, encoder(mels, mask).sentence
+def test_encode_gives_the_recordings_of_a_batch_in_their_order():
+    lengths = [int(20 + 37 * k % 400) for k in range(2 * GROUP + 3)]  # more than are computed together
+    mels, mask = stack_mels(recordings(lengths))
+    encoder, index = small().eval(), torch.arange(len(lengths))
+    found = encoder.encode(Batch(index, index, mels=mels, mel_mask=mask))
+    expected = encoder(mels, mask)
+    torch.testing.assert_close(found.sentence, expected.sentence, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        found.words * found.mask[:, None], expected.words * expected.mask[:, None], rtol=1e-4, atol=1e-5
     )
+    assert torch.equal(found.mask, expected.mask)
     with pytest.raises(AssertionError, match="not asked for recordings"):
         encoder.encode(Batch(index, index))
 

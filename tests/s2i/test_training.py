@@ -21,7 +21,7 @@ import attngan.train_gan
 from attngan import checkpoint, losses
 from attngan.encoders import load_image_encoder, load_text_encoder
 from attngan.generator import load_generator
-from attngan.train_gan import GanConfig
+from attngan.gan_config import GanConfig
 from datasets import cli, corpus, prepare
 from datasets.corpus import Corpus, Tables
 from datasets.errors import InputError
@@ -31,6 +31,7 @@ from s2i.train_damsm import DamsmConfig
 from s2i.train_sen import SenConfig
 
 JOBS = {"damsm": train_damsm, "sen": train_sen, "gan": train_gan}
+GAMMAS = {"gamma1": 4.0, "gamma2": 5.0, "gamma3": 10.0}
 CONFIGS = {"damsm": DamsmConfig, "sen": SenConfig, "gan": GanConfig}
 BUDGET = {"pictures": 96, "batch-size": 8, "log-every": 8, "validate-every": 48, "checkpoint-every": 24, "threads": 1}
 REPOSITORY = Path(__file__).parents[2]
@@ -273,7 +274,7 @@ def test_gan_continues_from_the_live_weights(root, birds, damsm, sen, gan):
 
     image, _ = load_image_encoder(damsm / "best.safetensors")
     job = attngan.train_gan.GanJob(
-        config, image, load_speech_encoder(sen / "best.safetensors"), make_fabric("32-true"), {}
+        config, image, load_speech_encoder(sen / "best.safetensors"), make_fabric("32-true"), GAMMAS
     )
     old, _ = checkpoint.load(gan / "checkpoint.safetensors", "gan")
     assert same(dict(job.generator.state_dict()), dict(old["generator"]))
