@@ -16,6 +16,9 @@ CPU_64 = GanConfig(
     widths=(16, 16, 12, 8),
     blocks=(1,),
     discriminator_widths=(32, 24, 16, 8),
+    augmentation=("translation",),
+    damsm_weight=0.1,
+    batch_size=16,
     pictures=170_000,
 )
 CPU_128 = replace(

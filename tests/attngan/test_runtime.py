@@ -171,7 +171,7 @@ def test_a_run_that_never_reached_a_checkpoint_begins_anew(begin):
     assert stats(second) == []
 
 
-@pytest.mark.parametrize(("field", "value"), [("width", 5), ("pictures", 200), ("where", Path("elsewhere"))])
+@pytest.mark.parametrize(("field", "value"), [("width", 5), ("where", Path("elsewhere"))])
 def test_another_configuration_is_refused_and_the_field_named(begin, field, value):
     first = begin()
     first.resume()
@@ -187,7 +187,10 @@ def test_what_does_not_change_the_result_may_change(begin):
     first = begin()
     first.resume()
     first.save({})
-    begin(replace(Options(), checkpoint_every=7, log_every=3, validate_every=9, threads=2), may_change=("threads",))
+    begin(
+        replace(Options(), pictures=200, checkpoint_every=7, log_every=3, validate_every=9, threads=2),
+        may_change=("threads",),
+    )
     with pytest.raises(InputError, match="threads"):
         begin(replace(Options(), threads=3))
 
