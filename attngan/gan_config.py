@@ -61,7 +61,7 @@ class GanConfig:
     """Gradient penalty on real pairs: none, r1 or ma-gp."""
     penalty_weight: float = 1.0
     """Weight of the penalty."""
-    damsm_weight: float = 1.0
+    damsm_weight: float = 0.1
     """Weight of the DAMSM loss of the last stage (lambda)."""
     kl_weight: float = 1.0
     """Weight of the divergence of the conditioning augmentation."""
@@ -123,6 +123,7 @@ class GanConfig:
         for name in ("pictures", "ema_pictures", "validate_every", "grid_every", "checkpoint_every", "log_every"):
             cli.check_range(name, getattr(self, name), 1)
         cli.check_range("threads", self.threads, 0, 1024)
+        cli.check_range("seed", self.seed, 0)
 
     def generator(self) -> Generator:
         """The generator that these options describe, with fresh weights."""

@@ -88,6 +88,7 @@ class MatchingConfig:
         cli.check_range("checkpoint_every", self.checkpoint_every, 1)
         cli.check_range("log_every", self.log_every, 1)
         cli.check_range("threads", self.threads, 0, 1024)
+        cli.check_range("seed", self.seed, 0)
         cli.check_choice("precision", self.precision, runtime.PRECISIONS)
 
 

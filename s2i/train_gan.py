@@ -17,9 +17,8 @@ CPU_64 = GanConfig(
     blocks=(1,),
     discriminator_widths=(32, 24, 16, 8),
     augmentation=("translation",),
-    damsm_weight=0.1,
     batch_size=16,
-    pictures=170_000,
+    pictures=115_000,
 )
 CPU_128 = replace(
     CPU_64,

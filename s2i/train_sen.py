@@ -24,7 +24,7 @@ class SenConfig(matching.MatchingConfig):
     """Of AdamW, at its highest."""
     class_weight: float = 0.5
     """Weight of the species term (S2IGAN's distinctive loss); 0 to train without species."""
-    pictures: int = 110_000
+    pictures: int = 330_000
     """Budget: how many pictures are seen in all."""
     width: int = 160
     """Channels of the convolutions at 25 Hz."""

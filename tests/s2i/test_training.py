@@ -20,8 +20,8 @@ import attngan.matching
 import attngan.train_gan
 from attngan import checkpoint, losses
 from attngan.encoders import load_image_encoder, load_text_encoder
-from attngan.generator import load_generator
 from attngan.gan_config import GanConfig
+from attngan.generator import load_generator
 from datasets import cli, corpus, prepare
 from datasets.corpus import Corpus, Tables
 from datasets.errors import InputError
