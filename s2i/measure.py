@@ -45,7 +45,7 @@ class MeasureConfig:
     """Of the noise."""
 
     def __post_init__(self) -> None:
-        cli.check_range("pictures", self.pictures, 20)
+        cli.check_range("pictures", self.pictures, 4)
         cli.check_range("grid", self.grid, 1, self.pictures)
         cli.check_range("seed", self.seed, 0)
 

@@ -27,8 +27,8 @@ CPU_128 = replace(
     freeze=1,
     init=Path("runs/gan-64/checkpoint.safetensors"),
     batch_size=16,
-    pictures=40_000,
-    checkpoint_every=5_000,
+    pictures=16_000,
+    checkpoint_every=4_000,
 )
 CPU_256 = replace(
     CPU_128,
@@ -37,9 +37,9 @@ CPU_256 = replace(
     freeze=2,
     init=Path("runs/gan-128/checkpoint.safetensors"),
     batch_size=12,
-    pictures=12_000,
-    checkpoint_every=2_400,
-    grid_every=4_000,
+    pictures=3_600,
+    checkpoint_every=1_200,
+    grid_every=1_800,
 )
 CPU_512 = replace(
     CPU_256,
@@ -48,9 +48,9 @@ CPU_512 = replace(
     freeze=3,
     init=Path("runs/gan-256/checkpoint.safetensors"),
     batch_size=8,
-    pictures=3_000,
-    checkpoint_every=600,
-    grid_every=1_500,
+    pictures=640,
+    checkpoint_every=160,
+    grid_every=320,
 )
 # One GPU: published widths, 64 to 256 px together, then the fourth stage with the others left as they are.
 GPU_256 = GanConfig(
