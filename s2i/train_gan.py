@@ -8,8 +8,8 @@ from attngan.gan_config import GanConfig
 from datasets import cli
 from s2i.speech_encoder import load_speech_encoder
 
-# The shipped model: one stage after the other, since all four at once cost too much on a CPU. Each run starts from the
-# one before, whose stages it leaves as they are.
+# For two CPU cores and some hours: one stage after the other, since all four at once cost too much on a CPU. Each run
+# starts from the one before, whose stages it leaves as they are.
 CPU_64 = GanConfig(
     run=Path("runs/gan-64"),
     stages=1,
@@ -18,7 +18,7 @@ CPU_64 = GanConfig(
     discriminator_widths=(32, 24, 16, 8),
     augmentation=("translation",),
     batch_size=16,
-    pictures=115_000,
+    pictures=600_000,
 )
 CPU_128 = replace(
     CPU_64,
@@ -27,7 +27,7 @@ CPU_128 = replace(
     freeze=1,
     init=Path("runs/gan-64/checkpoint.safetensors"),
     batch_size=16,
-    pictures=16_000,
+    pictures=80_000,
     checkpoint_every=4_000,
 )
 CPU_256 = replace(
@@ -37,7 +37,7 @@ CPU_256 = replace(
     freeze=2,
     init=Path("runs/gan-128/checkpoint.safetensors"),
     batch_size=12,
-    pictures=3_600,
+    pictures=16_000,
     checkpoint_every=1_200,
     grid_every=1_800,
 )
@@ -48,9 +48,9 @@ CPU_512 = replace(
     freeze=3,
     init=Path("runs/gan-256/checkpoint.safetensors"),
     batch_size=8,
-    pictures=640,
-    checkpoint_every=160,
-    grid_every=320,
+    pictures=3_200,
+    checkpoint_every=320,
+    grid_every=640,
 )
 # One GPU: published widths, 64 to 256 px together, then the fourth stage with the others left as they are.
 GPU_256 = GanConfig(
