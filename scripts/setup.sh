@@ -36,12 +36,6 @@ _set_up() {
         "$found" -m venv --clear "$root/.venv" || return
     fi
     local pip=("$python" -m pip --disable-pip-version-check install --requirement "$root/requirements.txt")
-    if [[ $(uname -s) == Linux ]] && ! command -v nvidia-smi >/dev/null; then
-        # Without a GPU the CPU builds save gigabytes. Where their index cannot be reached, the usual one serves.
-        "$python" -m pip --disable-pip-version-check install --retries 1 --timeout 15 \
-            --index-url https://download.pytorch.org/whl/cpu \
-            $(grep -oE '^torch(audio|vision)?==[0-9.]+' "$root/requirements.txt") >&2 || true
-    fi
     "${pip[@]}" >&2 || { echo "error: pip could not install requirements.txt; see above, then run this again" >&2; return 2; }
     if ! _imports; then # an installation that was interrupted can leave packages that only look complete
         "${pip[@]}" --force-reinstall >&2 || return 2
