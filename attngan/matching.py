@@ -18,6 +18,7 @@ from attngan import checkpoint, losses, metrics, runtime
 from attngan.condition import CaptionEncoder, Condition
 from attngan.feature_cache import FeatureCache
 from attngan.image_encoder import ImageEncoder, ImageFeatures
+from attngan.retrieval import embed
 from datasets import cli
 from datasets.captions import Vocabulary
 from datasets.corpus import Corpus
@@ -142,26 +143,6 @@ class Matching(nn.Module):
             )
             total = total + config.class_weight * parts["loss/species"]
         return {"loss": total, **parts}
-
-
-@torch.no_grad()
-def embed(
-    image: ImageEncoder, caption: CaptionEncoder, loader: Loader, rounds: int, device: torch.device
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Embed the N pictures of the loader's split and `rounds` captions of each.
-
-    Returns:
-        wholes [N, D], sentences [rounds, N, D] and species [N], on the CPU.
-    """
-    wholes, sentences, species = [], [], []
-    for number, batch in enumerate(loader.once(rounds)):
-        moved = batch.to(device)
-        assert moved.pictures is not None, "the loader was not asked for pictures"
-        if number * loader.batch_size < len(loader):  # the pictures of later rounds are the same
-            wholes.append(image(to_unit(moved.pictures)).whole.float().cpu())
-            species.append(batch.species)
-        sentences.append(caption.encode(moved).sentence.float().cpu())
-    return torch.cat(wholes), torch.cat(sentences).view(rounds, len(loader), -1), torch.cat(species)
 
 
 def train(
@@ -289,31 +270,3 @@ def train(
 def _unheard_if_any(corpus: Corpus, speech: bool) -> bool | None:
     """Measure in unheard voices; None, any voice, where there are none."""
     return False if speech and not corpus.voice_heard.all() else None
-
-
-def measure(
-    config: MatchingConfig, image: ImageEncoder, caption: Any, *, vocabulary: Vocabulary | None, rounds: int
-) -> dict[str, dict[str, float]]:
-    """Retrieval on the test species, for recordings in heard and in unheard voices apart.
-
-    Raises:
-        InputError: if the corpus has no test split.
-    """
-    corpus = Corpus(config.corpus)
-    speech = vocabulary is None
-    kinds: dict[str, bool | None] = {"text": None}
-    if speech:
-        kinds = {"seen_voices": True, "unseen_voices": False}
-    found = {}
-    for name, heard in kinds.items():
-        try:
-            loader = Loader(
-                corpus, "test", batch_size=64, size=image.trunk.size, words=vocabulary, speech=speech, heard=heard
-            )
-        except InputError:
-            if name == "unseen_voices":  # a corpus of own recordings knows no unheard voices
-                continue
-            raise
-        device = next(image.parameters()).device
-        found[name] = metrics.retrieval(*embed(image.eval(), caption.eval().to(device), loader, rounds, device))
-    return found

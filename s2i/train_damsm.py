@@ -1,19 +1,17 @@
 """The command that trains DAMSM: pictures against written captions, or, text-free, against spoken ones."""
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from attngan import encoders, matching
+from attngan import encoders, matching, retrieval
 from attngan.image_encoder import TRUNKS
 from attngan.text_encoder import TextEncoder
 from datasets import cli
 from datasets.captions import Vocabulary
 from datasets.corpus import Corpus
 from datasets.errors import InputError
-from datasets.files import write_text
 from s2i.speech_encoder import SpeechEncoder, load_speech_encoder
 
 TEACHERS = ("text", "speech")
@@ -110,11 +108,7 @@ def train(config: DamsmConfig) -> Path:
     )
     image, _ = encoders.load_image_encoder(best)
     caption = encoders.load_text_encoder(best)[0] if vocabulary else load_speech_encoder(best)
-    found = matching.measure(config, image, caption, vocabulary=vocabulary, rounds=2)
-    results = {"test": found, "config": json.loads(json.dumps(asdict(config), default=str))}
-    write_text(config.run / "results.json", json.dumps(results, indent=2))
-    for name, scores in found.items():
-        print(f"test, unseen species, {name}: " + ", ".join(f"{k} {v:.2f}" for k, v in scores.items()))
+    retrieval.measure(config, image, caption, vocabulary=vocabulary, rounds=2)
     return best
 
 

@@ -1,14 +1,12 @@
 """The command that trains the speech embedding network against the picture features of DAMSM."""
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from attngan import encoders, matching
+from attngan import encoders, matching, retrieval
 from datasets import cli
-from datasets.files import write_text
 from s2i.speech_encoder import SPEECH_KIND, SpeechEncoder, load_speech_encoder
 
 
@@ -88,11 +86,7 @@ def train(config: SenConfig) -> Path:
         description={"speech": speech.arguments, "damsm": str(config.damsm)},
         may_change=("threads",),
     )
-    found = matching.measure(config, image, load_speech_encoder(best), vocabulary=None, rounds=1)
-    results = {"test": found, "config": json.loads(json.dumps(asdict(config), default=str))}
-    write_text(config.run / "results.json", json.dumps(results, indent=2))
-    for name, scores in found.items():
-        print(f"test, unseen species, {name}: " + ", ".join(f"{k} {v:.2f}" for k, v in scores.items()))
+    retrieval.measure(config, image, load_speech_encoder(best), vocabulary=None, rounds=1)
     return best
 
 
