@@ -197,7 +197,7 @@ def train(
         Loader, corpus, batch_size=config.batch_size, words=vocabulary, speech=speech, seed=config.seed
     )
     loader = make_loader("train", size=0 if cached else size, heard=True if speech else None, position=run.position)
-    validation = make_loader("validation", size=size, heard=_unheard_if_any(corpus, speech))
+    validation = make_loader("validation", size=size, heard=corpus.measuring_voices if speech else None)
     if len(np.unique(corpus.species[validation.indices])) < 2:
         raise InputError(
             f"{config.corpus}: its validation split has pictures of one class only; "
@@ -265,8 +265,3 @@ def train(
     runtime.train(run, loader, step, state_now, batch_size=config.batch_size, every=[(config.validate_every, validate)])
     run.close()
     return run.folder / "best.safetensors"
-
-
-def _unheard_if_any(corpus: Corpus, speech: bool) -> bool | None:
-    """Measure in unheard voices; None, any voice, where there are none."""
-    return False if speech and not corpus.voice_heard.all() else None

@@ -7,7 +7,6 @@ import os
 import platform
 import subprocess
 import sys
-import time
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -105,7 +104,6 @@ class Run:
         self._check_same(may_change)
         write_text(self.folder / "config.json", as_json(config))
         self.position = 0
-        self._started, self._started_at = time.time(), 0
 
     def _check_same(self, may_change: Iterable[str]) -> None:
         old_path = self.folder / "config.json"
@@ -142,7 +140,6 @@ class Run:
         write_text(stats, "".join(f"{line}\n" for line in kept))
         self._stats = open(stats, "a", buffering=1)  # noqa: SIM115 (closed in `close`)
         self.board = SummaryWriter(str(self.folder), purge_step=self.position + 1)
-        self._started_at = self.position
         return state
 
     def progress(self) -> tqdm:
@@ -192,10 +189,6 @@ class Run:
             "random_cuda": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
         }
         checkpoint.save(self.checkpoint, state, describe(self.config, kind=self.kind))
-
-    def pictures_per_second(self) -> float:
-        """Rate since this process began the run."""
-        return (self.position - self._started_at) / max(1e-9, time.time() - self._started)
 
     def close(self) -> None:
         """Close the log files."""

@@ -217,6 +217,11 @@ class Corpus:
             chosen = chosen[self.voice_heard[self.recording_voice] == heard]
         return _group(self.recording_picture[chosen], chosen, len(self))
 
+    @property
+    def measuring_voices(self) -> bool | None:
+        """The `heard` to measure with: False, voices kept out of training, or None, any, where there are none."""
+        return None if self.voice_heard.all() else False
+
     def picture(self, index: int) -> Image.Image:
         """Picture `index`, RGB."""
         return decode(self._encoded[index].tobytes(), f"{self.path}: picture {self.names[index]}")

@@ -68,7 +68,7 @@ def measure(config: MeasureConfig) -> dict[str, float]:
     corpus = Corpus(config.corpus)
     model = SpeechToImage.load(config.model)
     image, _ = encoders.load_image_encoder(config.damsm)
-    unheard = False if not corpus.voice_heard.all() else None
+    unheard = corpus.measuring_voices
     loader = Loader(corpus, "test", batch_size=16, size=image.trunk.size, speech=True, heard=unheard, augment=False)
     if len(loader) < config.pictures:
         raise InputError(f"--pictures {config.pictures}: the test split has {len(loader)} recordings; give fewer")
