@@ -9,9 +9,10 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from attngan import checkpoint, losses
-from attngan.discriminator import Discriminator
+from attngan.discriminator import Judge
 
 AUGMENTATIONS = ("translation", "cutout")
+LAST = -1  # as an index, the last stage
 
 
 def diff_augment(pictures: list[Tensor], policy: tuple[str, ...], generator: torch.Generator) -> list[Tensor]:
@@ -68,14 +69,14 @@ class Adversary:
     """The discriminators of the stages that train, with their optimizers.
 
     Args:
-        discriminators: by stage.
+        discriminators: by the stage whose pictures they judge; LAST is a second one for the last stage.
         loss: "hinge" or "bce".
         policy: parts of DiffAugment to use.
     """
 
     def __init__(
         self,
-        discriminators: dict[int, Discriminator],
+        discriminators: dict[int, Judge],
         *,
         learning_rate: float,
         betas: tuple[float, float],
@@ -143,15 +144,15 @@ class Adversary:
                 optimizer.zero_grad(set_to_none=True)
                 total.backward()
             optimizer.step()
-            side = pictures[0].shape[-1]
-            values[f"discriminator/{side}"] = loss.detach()
-            values[f"accuracy_real/{side}"] = (real_paired > 0).float().mean()
-            values[f"accuracy_fake/{side}"] = (fake_paired < 0).float().mean()
-            values[f"accuracy_wrong/{side}"] = (wrong_paired < 0).float().mean()
+            name = "features" if stage == LAST else pictures[0].shape[-1]
+            values[f"discriminator/{name}"] = loss.detach()
+            values[f"accuracy_real/{name}"] = (real_paired > 0).float().mean()
+            values[f"accuracy_fake/{name}"] = (fake_paired < 0).float().mean()
+            values[f"accuracy_wrong/{name}"] = (wrong_paired < 0).float().mean()
         self.steps += 1
         return values
 
-    def _penalty(self, network: Discriminator, pictures: Tensor, sentence: Tensor) -> Tensor:
+    def _penalty(self, network: Judge, pictures: Tensor, sentence: Tensor) -> Tensor:
         pictures, sentence = pictures.detach().float().requires_grad_(), sentence.detach().float().requires_grad_()
         logits = network(pictures, sentence)
         weight = self.penalty.weight * self.penalty.every

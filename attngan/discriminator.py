@@ -1,5 +1,9 @@
-"""The discriminator: one class for every resolution, its depth computed from it, its width capped."""
+"""The discriminator: one class for every resolution, its depth computed from it, its width capped.
 
+A second kind sees a picture through the eyes of a frozen image encoder.
+"""
+
+from collections.abc import Callable
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -9,6 +13,9 @@ from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import spectral_norm
 
 from attngan.condition import DIMENSION
+from attngan.image_encoder import InceptionTrunk, ScratchTrunk, resize
+
+Wrap = Callable[[nn.Module], nn.Module]
 
 
 class Logits(NamedTuple):
@@ -18,33 +25,15 @@ class Logits(NamedTuple):
     conditional: Tensor
 
 
-class Discriminator(nn.Module):
-    """Convolutions of stride 2 down to 4 px, then a head that sees the caption and one that does not.
+class Judge(nn.Module):
+    """What both kinds have in common: features [B, C, 4, 4] are judged alone and together with the caption."""
 
-    Spectral norm on every convolution and no batch norm (AttnGAN++), so that a picture is judged alone.
-
-    Args:
-        side: side of the pictures in px, 4 times a power of two.
-        width: channels after the first convolution; they double at each further one.
-        max_width: cap of the channels. The published network has none, which at 512 px costs 281 M weights.
-        spectral: whether to normalise the weights.
-    """
-
-    def __init__(
-        self, *, side: int, width: int = 32, max_width: int = 512, dimension: int = DIMENSION, spectral: bool = True
-    ) -> None:
+    def __init__(self, trunk: nn.Module, channels: int, *, dimension: int, wrap: Wrap) -> None:
         super().__init__()
-        wrap = spectral_norm if spectral else (lambda module: module)
-        depth = side.bit_length() - 3  # side = 4 * 2^depth
-        widths = [3, *[min(max_width, width * 2**k) for k in range(depth)]]
-        layers: list[nn.Module] = []
-        for a, b in pairwise(widths):
-            layers += [wrap(nn.Conv2d(a, b, 4, 2, 1)), nn.LeakyReLU(0.2)]
-        self.trunk = nn.Sequential(*layers)
-        last = widths[-1]
-        self.unconditional = wrap(nn.Conv2d(last, 1, 4))
-        self.join = nn.Sequential(wrap(nn.Conv2d(last + dimension, last, 3, 1, 1)), nn.LeakyReLU(0.2))
-        self.conditional = wrap(nn.Conv2d(last, 1, 4))
+        self.trunk = trunk
+        self.unconditional = wrap(nn.Conv2d(channels, 1, 4))
+        self.join = nn.Sequential(wrap(nn.Conv2d(channels + dimension, channels, 3, 1, 1)), nn.LeakyReLU(0.2))
+        self.conditional = wrap(nn.Conv2d(channels, 1, 4))
 
     def features(self, pictures: Tensor) -> Tensor:
         """[B, 3, side, side] in [-1, 1] to [B, C, 4, 4]."""
@@ -66,3 +55,77 @@ class Discriminator(nn.Module):
             for module in self.modules():
                 if parametrize.is_parametrized(module):
                     _ = module.weight
+
+
+class Discriminator(Judge):
+    """Convolutions of stride 2 down to 4 px, then a head that sees the caption and one that does not.
+
+    Spectral norm on every convolution and no batch norm (AttnGAN++), so that a picture is judged alone.
+
+    Args:
+        side: side of the pictures in px, 4 times a power of two.
+        width: channels after the first convolution; they double at each further one.
+        max_width: cap of the channels. The published network has none, which at 512 px costs 281 M weights.
+        spectral: whether to normalise the weights.
+    """
+
+    def __init__(
+        self, *, side: int, width: int = 32, max_width: int = 512, dimension: int = DIMENSION, spectral: bool = True
+    ) -> None:
+        wrap = _wrap(spectral)
+        depth = side.bit_length() - 3  # side = 4 * 2^depth
+        widths = [3, *[min(max_width, width * 2**k) for k in range(depth)]]
+        trunk = nn.Sequential(*[layer for a, b in pairwise(widths) for layer in _halve(a, b, wrap)])
+        super().__init__(trunk, widths[-1], dimension=dimension, wrap=wrap)
+
+
+class FeatureDiscriminator(Judge):
+    """Judges the features that a frozen image encoder finds, at several scales (Kumari et al. 2022; Sauer et al. 2021).
+
+    The encoder knows birds, so its features tell a bird from a texture long before a discriminator that starts from
+    pixels can. Beside that one, not instead of it: alone it is blind to what the encoder ignores.
+
+    Args:
+        trunk: of the image encoder; stays frozen and is not among the weights of this network.
+        width: channels that each scale is brought to.
+        spectral: whether to normalise the weights.
+    """
+
+    def __init__(
+        self,
+        trunk: ScratchTrunk | InceptionTrunk,
+        *,
+        width: int = 64,
+        dimension: int = DIMENSION,
+        spectral: bool = True,
+    ) -> None:
+        wrap = _wrap(spectral)
+        super().__init__(_Necks(trunk, width, wrap), width * len(trunk.levels), dimension=dimension, wrap=wrap)
+
+
+class _Necks(nn.Module):
+    """Brings each level of a frozen trunk to [B, width, 4, 4] and puts them side by side."""
+
+    def __init__(self, trunk: ScratchTrunk | InceptionTrunk, width: int, wrap: Wrap) -> None:
+        super().__init__()
+        self._frozen = (trunk,)  # in a tuple, where it is neither saved nor trained nor put into training mode
+        self.sides = [4 * 2 ** max(0, (side // 4).bit_length() - 1) for side in trunk.levels]
+        self.necks = nn.ModuleList()
+        for side, channels in zip(self.sides, trunk.levels.values(), strict=True):
+            halvings = side.bit_length() - 3
+            layers: list[nn.Module] = [wrap(nn.Conv2d(channels, width, 1)), nn.LeakyReLU(0.2)]
+            self.necks.append(nn.Sequential(*layers, *[x for _ in range(halvings) for x in _halve(width, width, wrap)]))
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        (trunk,) = self._frozen
+        maps = trunk.maps(resize(pictures, trunk.size))
+        sized = [nn.functional.adaptive_avg_pool2d(x, side) for x, side in zip(maps, self.sides, strict=True)]
+        return torch.cat([neck(x) for neck, x in zip(self.necks, sized, strict=True)], 1)
+
+
+def _wrap(spectral: bool) -> Wrap:
+    return spectral_norm if spectral else (lambda module: module)
+
+
+def _halve(channels_in: int, channels_out: int, wrap: Wrap) -> list[nn.Module]:
+    return [wrap(nn.Conv2d(channels_in, channels_out, 4, 2, 1)), nn.LeakyReLU(0.2)]

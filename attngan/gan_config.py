@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from attngan.adversary import AUGMENTATIONS
-from attngan.discriminator import Discriminator
+from attngan.adversary import AUGMENTATIONS, LAST
+from attngan.discriminator import Discriminator, FeatureDiscriminator, Judge
 from attngan.generator import Generator
+from attngan.image_encoder import ImageEncoder
 from attngan.runtime import PRECISIONS
 from datasets import cli
 from datasets.errors import InputError
@@ -51,6 +52,8 @@ class GanConfig:
     """Discriminator channels after its first convolution, by stage; the last value serves all later ones."""
     discriminator_max_width: int = 512
     """Cap of the discriminators' channels."""
+    feature_width: int = 64
+    """Channels of the discriminator that sees the last stage through the frozen image encoder; 0 for none."""
     spectral: bool = True
     """Spectral norm in the discriminators."""
     loss: str = "hinge"
@@ -111,6 +114,7 @@ class GanConfig:
             for value in getattr(self, name) or (0,):
                 cli.check_range(name, value, 1, 1024)
         cli.check_range("max_width", self.max_width, 1, 4096)
+        cli.check_range("feature_width", self.feature_width, 0, 1024)
         cli.check_range("discriminator_max_width", self.discriminator_max_width, 1, 8192)
         for name in ("penalty_weight", "damsm_weight", "kl_weight"):
             cli.check_range(name, getattr(self, name), 0, 1000)
@@ -137,10 +141,10 @@ class GanConfig:
             skip=self.skip,
         )
 
-    def discriminators(self) -> dict[int, Discriminator]:
-        """One discriminator for each stage that trains."""
+    def discriminators(self, image: ImageEncoder) -> dict[int, Judge]:
+        """One discriminator for each stage that trains, and one that looks through the eyes of `image`."""
         widths = self.discriminator_widths
-        return {
+        found: dict[int, Judge] = {
             stage: Discriminator(
                 side=self.base * 2**stage,
                 width=widths[min(stage, len(widths) - 1)],
@@ -149,3 +153,6 @@ class GanConfig:
             )
             for stage in range(self.freeze, self.stages)
         }
+        if self.feature_width:
+            found[LAST] = FeatureDiscriminator(image.trunk, width=self.feature_width, spectral=self.spectral)
+        return found

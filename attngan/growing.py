@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
-from attngan.discriminator import Discriminator
+from attngan.discriminator import Judge
 from attngan.generator import Generator
 from datasets.errors import InputError
 
@@ -13,7 +13,7 @@ from datasets.errors import InputError
 def start_from(
     state: dict[str, Any],
     generator: Generator,
-    discriminators: dict[int, Discriminator],
+    discriminators: dict[int, Judge],
     *,
     freeze: int,
     path: Path,

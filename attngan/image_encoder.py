@@ -1,7 +1,7 @@
 """The picture half of DAMSM: a trunk gives regions and a pooled feature, projections take them to the seam."""
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -66,12 +66,20 @@ class ScratchTrunk(nn.Module):
             channels = out
         self.stages = nn.ModuleList(stages)
         self.local_channels, self.pooled_channels = channels // 2, channels
+        self.levels = {size // step: width * step // 2 for step in (4, 8, 16)}  # channels by side
+
+    def maps(self, pictures: Tensor) -> list[Tensor]:
+        """Features of the last three stages, [B, C, h, w] each, the finest first."""
+        x = self.stages[0](self.stem(pictures))
+        found = []
+        for stage in self.stages[1:]:
+            x = stage(x)
+            found.append(x)
+        return found
 
     def forward(self, pictures: Tensor) -> TrunkFeatures:
-        x = self.stem(pictures)
-        for stage in self.stages[:-1]:
-            x = stage(x)
-        return TrunkFeatures(x, self.stages[-1](x).mean((2, 3)))
+        *_, local, last = self.maps(pictures)
+        return TrunkFeatures(local, last.mean((2, 3)))
 
 
 class InceptionTrunk(nn.Module):
@@ -86,6 +94,7 @@ class InceptionTrunk(nn.Module):
 
     trainable = False
     local_channels, pooled_channels, size = 768, 2048, 299
+    levels: ClassVar = {17: 768, 8: 2048}  # channels by side
 
     def __init__(self, weights: Path | None = None) -> None:
         super().__init__()
@@ -112,9 +121,14 @@ class InceptionTrunk(nn.Module):
         """Stays in evaluation mode: its batch-norm statistics must not drift (a pitfall of the published code)."""
         return super().train(False)
 
-    def forward(self, pictures: Tensor) -> TrunkFeatures:
+    def maps(self, pictures: Tensor) -> list[Tensor]:
+        """Features of Mixed_6e and Mixed_7c, [B, C, h, w] each."""
         local = self.lower(pictures)
-        return TrunkFeatures(local, self.upper(local).mean((2, 3)))
+        return [local, self.upper(local)]
+
+    def forward(self, pictures: Tensor) -> TrunkFeatures:
+        local, last = self.maps(pictures)
+        return TrunkFeatures(local, last.mean((2, 3)))
 
 
 class ImageFeatures(NamedTuple):
@@ -125,17 +139,26 @@ class ImageFeatures(NamedTuple):
 
 
 class ImageEncoder(nn.Module):
-    """Trunk and two projections: a 1x1 convolution for regions, a linear layer for the whole picture."""
+    """Trunk and two projections: a 1x1 convolution for regions, a linear layer for the whole picture.
 
-    def __init__(self, trunk: ScratchTrunk | InceptionTrunk, *, dimension: int = DIMENSION) -> None:
+    Args:
+        dimension: D of the seam.
+        dropout: of the pooled feature, while training.
+    """
+
+    def __init__(
+        self, trunk: ScratchTrunk | InceptionTrunk, *, dimension: int = DIMENSION, dropout: float = 0.2
+    ) -> None:
         super().__init__()
         self.trunk = trunk
         self.project_local = nn.Conv2d(trunk.local_channels, dimension, 1, bias=False)
+        self.dropout = nn.Dropout(dropout)
         self.project_pooled = nn.Linear(trunk.pooled_channels, dimension)
 
     def project(self, features: TrunkFeatures) -> ImageFeatures:
         """Take trunk features, computed now or cached, to the seam's width."""
-        return ImageFeatures(self.project_pooled(features.pooled), self.project_local(features.local).flatten(2))
+        whole = self.project_pooled(self.dropout(features.pooled))
+        return ImageFeatures(whole, self.project_local(features.local).flatten(2))
 
     def forward(self, pictures: Tensor) -> ImageFeatures:
         """Encode pictures [B, 3, H, W] in [-1, 1] of any size."""

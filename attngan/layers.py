@@ -27,6 +27,15 @@ class Affine(nn.Module):
         return torch.addcmul(shift.to(x.dtype), x, 1 + scale.to(x.dtype))
 
 
+def gated_linear_unit(x: Tensor) -> Tensor:
+    """First half of the channels times the sigmoid of the second; x is [B, 2 C, H, W].
+
+    `F.glu` means the same and is several times slower backwards on channels-last tensors on a CPU.
+    """
+    value, gate = (half.contiguous(memory_format=torch.channels_last) for half in x.chunk(2, 1))
+    return value * gate.sigmoid()
+
+
 class GatedConv(nn.Module):
     """3x3 convolution to twice the channels, batch norm, gated linear unit, and the caption's say in it.
 
@@ -40,7 +49,7 @@ class GatedConv(nn.Module):
         self.affine = Affine(channels_out, style)
 
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
-        return self.affine(F.glu(self.norm(self.conv(x)), dim=1), style)
+        return self.affine(gated_linear_unit(self.norm(self.conv(x))), style)
 
 
 class UpBlock(nn.Module):

@@ -40,7 +40,7 @@ class GanJob:
         self.image, self.caption = image, caption
         self.device = fabric.device
         self.generator = config.generator()
-        self.discriminators = config.discriminators()
+        self.discriminators = config.discriminators(image)
         if config.init is not None:
             state, _ = checkpoint.load(config.init, KIND)
             start_from(state, self.generator, self.discriminators, freeze=config.freeze, path=config.init)

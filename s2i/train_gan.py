@@ -95,6 +95,7 @@ PRESETS = {
         max_width=32,
         discriminator_widths=(8,),
         discriminator_max_width=32,
+        feature_width=8,
         pictures=1_600,
         batch_size=8,
         ema_pictures=300,

@@ -3,7 +3,8 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
-from attngan.discriminator import Discriminator
+from attngan.discriminator import Discriminator, FeatureDiscriminator
+from attngan.image_encoder import InceptionTrunk, ScratchTrunk
 
 WIDTH = 12  # of sentences in these tests
 
@@ -120,3 +121,56 @@ def test_features_can_be_judged_with_another_caption():
     torch.testing.assert_close(
         network.judge(features, sentences(seed=1)), network(pictures(), sentences(seed=1)).conditional
     )
+
+
+def through_features(**options):
+    torch.manual_seed(0)
+    trunk = ScratchTrunk(size=32, width=8, blocks=(1, 1, 1, 1)).eval().requires_grad_(False)
+    return trunk, FeatureDiscriminator(trunk, **{"width": 6, "dimension": WIDTH, **options})
+
+
+def test_the_features_of_every_level_are_judged():
+    trunk, network = through_features()
+    assert [tuple(x.shape[1:]) for x in trunk.maps(pictures(2, 32))] == [(c, s, s) for s, c in trunk.levels.items()]
+    network.eval()
+    for side in (16, 32, 64, 256):  # brought to the size that the trunk knows
+        assert network.features(pictures(2, side)).shape == (2, 3 * 6, 4, 4)
+    looked = pictures(2, 32).requires_grad_()
+    features = network.features(looked)
+    for level in features.chunk(3, 1):
+        (gradient,) = torch.autograd.grad(level.sum(), looked, retain_graph=True)
+        assert gradient.abs().max() > 0
+
+
+def test_the_frozen_trunk_is_neither_saved_nor_trained():
+    trunk, network = through_features()
+    before = {name: value.clone() for name, value in trunk.state_dict().items()}
+    network.train().requires_grad_(True)
+    assert not any(parameter.requires_grad for parameter in trunk.parameters())
+    assert not trunk.training
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+    sum(part.sum() for part in network(pictures(4, 32), sentences())).backward()
+    optimizer.step()
+    assert all(torch.equal(before[name], value) for name, value in trunk.state_dict().items())
+    own = sum(value.numel() for value in network.state_dict().values())
+    assert own < sum(value.numel() for value in before.values())
+
+
+def test_what_is_seen_through_features_depends_on_the_caption():
+    _, network = through_features()
+    network.eval()
+    seen = pictures(4, 32)
+    with torch.no_grad():
+        one, other = network(seen, sentences(seed=0)), network(seen, sentences(seed=1))
+    assert torch.equal(one.unconditional, other.unconditional)
+    assert not torch.allclose(one.conditional, other.conditional)
+
+
+def test_levels_of_inception_fit_it():
+    trunk = InceptionTrunk()
+    with torch.no_grad():
+        sizes = [tuple(x.shape[1:]) for x in trunk.maps(pictures(1, 299))]
+    assert sizes == [(channels, side, side) for side, channels in trunk.levels.items()]
+    network = FeatureDiscriminator(trunk, width=4, dimension=WIDTH).eval()
+    with torch.no_grad():
+        assert network.features(pictures(1, 64)).shape == (1, 8, 4, 4)

@@ -8,7 +8,7 @@ from torch import nn
 
 from attngan.condition import Condition
 from attngan.generator import Generator
-from attngan.layers import Affine, ConditioningAugmentation, GatedConv
+from attngan.layers import Affine, ConditioningAugmentation, GatedConv, gated_linear_unit
 
 WIDTH = 12  # of conditions in these tests
 
@@ -239,3 +239,14 @@ def test_it_runs_in_half_precision():
         painting = small()(condition(), noise())
     assert painting.pictures[-1].dtype == torch.float32
     assert math.isfinite(float(painting.pictures[-1].detach().abs().mean()))
+
+
+def test_the_gated_linear_unit_is_that_of_torch():
+    x = torch.randn(2, 6, 4, 4, requires_grad=True)
+    ours = gated_linear_unit(x)
+    theirs = F.glu(x, dim=1)
+    torch.testing.assert_close(ours, theirs)
+    weight = torch.randn_like(ours)
+    (a,) = torch.autograd.grad((ours * weight).sum(), x)
+    (b,) = torch.autograd.grad((theirs * weight).sum(), x)
+    torch.testing.assert_close(a, b)
