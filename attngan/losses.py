@@ -58,6 +58,15 @@ def word_scores(
     return gamma3 * (torch.logsumexp(cosine, dim=2) - mask.sum(1).float().log()[:, None])
 
 
+def teacher_loss(sentence: Tensor, target: Tensor) -> Tensor:
+    """Squared distance of sentences [B, D] from a teacher's, as a share of the teacher's squared length.
+
+    0 is agreement, 1 what a sentence of zeros gets. Unlike a cosine it makes the lengths agree, so that a generator
+    can take the one encoder's sentences for the other's.
+    """
+    return F.mse_loss(sentence.float(), target.float()) / target.float().square().mean()
+
+
 def words_loss(
     words: Tensor,
     mask: Tensor,

@@ -19,6 +19,7 @@ from attngan.condition import CaptionEncoder, Condition
 from attngan.feature_cache import FeatureCache
 from attngan.image_encoder import ImageEncoder, ImageFeatures
 from attngan.retrieval import embed
+from attngan.text_encoder import TextEncoder
 from datasets import cli
 from datasets.captions import Vocabulary
 from datasets.corpus import Corpus
@@ -93,6 +94,15 @@ class MatchingConfig:
         cli.check_choice("precision", self.precision, runtime.PRECISIONS)
 
 
+@dataclass(frozen=True)
+class Teacher:
+    """A trained text encoder, whose sentence of what is said a recording's sentence is drawn to while training."""
+
+    encoder: TextEncoder
+    vocabulary: Vocabulary
+    weight: float
+
+
 def augment(pictures: Tensor, generator: torch.Generator) -> Tensor:
     """Zoom, turn, shift, brighten and half of the time blank a square of a batch [B, 3, S, S] in [-1, 1], at random.
 
@@ -127,8 +137,10 @@ class Matching(nn.Module):
         dimension = image.project_pooled.out_features
         self.classify = nn.Linear(dimension, n_species) if config.class_weight else None
 
-    def loss(self, pictures: ImageFeatures, condition: Condition, species: Tensor) -> dict[str, Tensor]:
-        """The weighted sum as "loss", and its parts."""
+    def loss(
+        self, pictures: ImageFeatures, condition: Condition, species: Tensor, taught: tuple[Tensor, float] | None = None
+    ) -> dict[str, Tensor]:
+        """The weighted sum as "loss", and its parts; `taught` is a teacher's sentences [B, D] and their weight."""
         config = self.config
         parts: dict[str, Tensor] = {}
         total = torch.zeros((), device=species.device)
@@ -148,6 +160,9 @@ class Matching(nn.Module):
                 self.classify(condition.sentence).float(), species
             )
             total = total + config.class_weight * parts["loss/species"]
+        if taught is not None:
+            parts["loss/teacher"] = losses.teacher_loss(condition.sentence, taught[0])
+            total = total + taught[1] * parts["loss/teacher"]
         return {"loss": total, **parts}
 
 
@@ -160,6 +175,7 @@ def train(
     vocabulary: Vocabulary | None,
     image_frozen: bool,
     description: dict[str, Any],
+    teacher: Teacher | None = None,
     may_change: tuple[str, ...] = (),
 ) -> Path:
     """Train `caption` and, unless it is frozen, `image` to match on a corpus; returns the file of the best weights.
@@ -171,6 +187,7 @@ def train(
         kind: what checkpoints call themselves.
         vocabulary: for captions as words; None for recordings.
         description: what the weights file says besides, so that the networks can be built again from it.
+        teacher: of captions as recordings, on a corpus that has their words.
 
     Raises:
         InputError: for a corpus without what is needed, or a folder of another run.
@@ -185,6 +202,8 @@ def train(
     run = runtime.Run(config.run, kind, config, may_change)
     networks = Matching(config, image, caption, n_species).to(fabric.device)
     image.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if teacher is not None:
+        teacher.encoder.to(fabric.device)
     if image_frozen:
         image.requires_grad_(False).eval()
     weights = [parameter for parameter in networks.parameters() if parameter.requires_grad]
@@ -199,11 +218,17 @@ def train(
 
     cached = not image.trunk.trainable or image_frozen
     size = image.trunk.size
-    make_loader = partial(
-        Loader, corpus, batch_size=config.batch_size, words=vocabulary, speech=speech, seed=config.seed
+    make_loader = partial(Loader, corpus, batch_size=config.batch_size, speech=speech, seed=config.seed)
+    loader = make_loader(
+        "train",
+        size=0 if cached else size,
+        heard=True if speech else None,
+        words=teacher.vocabulary if teacher else vocabulary,
+        position=run.position,
     )
-    loader = make_loader("train", size=0 if cached else size, heard=True if speech else None, position=run.position)
-    validation = make_loader("validation", size=size, heard=corpus.measuring_voices if speech else None)
+    validation = make_loader(
+        "validation", size=size, heard=corpus.measuring_voices if speech else None, words=vocabulary
+    )
     if len(np.unique(corpus.species[validation.indices])) < 2:
         raise InputError(
             f"{config.corpus}: its validation split has pictures of one class only; "
@@ -234,7 +259,11 @@ def train(
             group["lr"] = config.learning_rate * factor
         moved = batch.to(fabric.device)
         with fabric.autocast():
-            values = networks.loss(picture_features(moved), caption.encode(moved), moved.species)
+            taught = None
+            if teacher is not None:
+                with torch.no_grad():
+                    taught = (teacher.encoder.encode(moved).sentence, teacher.weight)
+            values = networks.loss(picture_features(moved), caption.encode(moved), moved.species, taught)
         optimizer.zero_grad(set_to_none=True)
         values["loss"].backward()
         values["gradient_norm"] = nn.utils.clip_grad_norm_(weights, 5.0)

@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from attngan import encoders, matching, retrieval
 from datasets import cli
+from datasets.corpus import Corpus
 from s2i.speech_encoder import SPEECH_KIND, SpeechEncoder, load_speech_encoder
 
 
@@ -22,6 +24,9 @@ class SenConfig(matching.MatchingConfig):
     """Of AdamW, at its highest."""
     class_weight: float = 0.5
     """Weight of the species term (S2IGAN's distinctive loss); 0 to train without species."""
+    teacher_weight: float = 1.0
+    """Weight of the distance to the sentence that DAMSM's text encoder makes of what is said, where the corpus has the
+    words and DAMSM was trained on words; 0 to train against pictures alone."""
     pictures: int = 330_000
     """Budget: how many pictures are seen in all."""
     width: int = 160
@@ -35,6 +40,7 @@ class SenConfig(matching.MatchingConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        cli.check_range("teacher_weight", self.teacher_weight, 0, 1000)
         cli.check_range("width", self.width, 4, 4096)
         cli.check_range("hidden", self.hidden, 4, 4096)
         cli.check_range("segments", self.segments, 1, 32)
@@ -71,7 +77,10 @@ def train(config: SenConfig) -> Path:
     Raises:
         InputError: for a corpus without recordings, or a bad DAMSM file.
     """
-    image, _ = encoders.load_image_encoder(config.damsm)
+    image, about = encoders.load_image_encoder(config.damsm)
+    teacher = None
+    if config.teacher_weight and about["caption"] == "text" and _has_words(config.corpus):
+        teacher = matching.Teacher(*encoders.load_text_encoder(config.damsm), config.teacher_weight)
     torch.manual_seed(config.seed)
     speech = SpeechEncoder(
         width=config.width, hidden=config.hidden, segments=config.segments, segment_frames=config.segment_frames
@@ -83,11 +92,20 @@ def train(config: SenConfig) -> Path:
         kind=SPEECH_KIND,
         vocabulary=None,
         image_frozen=True,
-        description={"speech": speech.arguments, "damsm": str(config.damsm)},
+        description={"speech": speech.arguments, "damsm": str(config.damsm), "teacher": teacher is not None},
+        teacher=teacher,
         may_change=("threads",),
     )
     retrieval.measure(config, image, load_speech_encoder(best), vocabulary=None, rounds=1)
     return best
+
+
+def _has_words(path: Path) -> bool:
+    """Whether the corpus knows the words of every recording that trains; one of own recordings need not."""
+    corpus = Corpus(path)
+    spoken = corpus.recording_caption[np.isin(corpus.recording_picture, corpus.pictures_of("train"))]
+    corpus.close()
+    return bool((spoken >= 0).all())
 
 
 if __name__ == "__main__":

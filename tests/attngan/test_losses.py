@@ -160,6 +160,14 @@ def test_word_scores_stay_finite_for_a_word_of_zeros():
     assert torch.isfinite(words.grad).all()
 
 
+def test_teacher_loss_by_hand():
+    target = torch.tensor([[3.0, 4.0], [0.0, 5.0]])
+    assert losses.teacher_loss(target, target) == 0
+    assert losses.teacher_loss(torch.zeros(2, 2), target) == pytest.approx(1.0)
+    assert losses.teacher_loss(2 * target, target) == pytest.approx(1.0)  # the right direction is not enough
+    assert losses.teacher_loss(target + torch.tensor([1.0, 0.0]), target) == pytest.approx(2 / 50)
+
+
 def test_divergence_from_the_normal_distribution_by_hand():
     assert losses.kl_to_normal(torch.zeros(3, 2), torch.zeros(3, 2)).item() == 0
     # Mean 2, variance e: (4 + e - 1 - 1) / 2 of each element; mean 0, variance 1: nothing.

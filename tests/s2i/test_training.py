@@ -188,11 +188,20 @@ def test_sen(sen, damsm):
     assert set(found) == {"seen_voices", "unseen_voices"}
     for scores in found.values():
         check_retrieval(scores)
-    assert len(logged(sen, "loss/words")) == 12
+    assert len(logged(sen, "loss/words")) == len(logged(sen, "loss/teacher")) == 12
     assert load_speech_encoder(sen / "best.safetensors").arguments["width"] == 32
     assert list(sen.glob("features-*.npy"))
     with pytest.raises(InputError, match="not a damsm"):
         load_image_encoder(sen / "best.safetensors")
+
+
+def test_sen_without_a_teacher(root, birds, damsm, wordless):
+    """On request, and where the corpus has no words."""
+    for name, corpus, options in (("asked", birds, {"teacher_weight": 0}), ("wordless", wordless, {})):
+        folder = root / f"sen-alone-{name}"
+        train_sen.main(tiny(corpus=corpus, run=folder, damsm=damsm / "best.safetensors", pictures=16, **options))
+        assert logged(folder, "loss/sentence")
+        assert not logged(folder, "loss/teacher")
 
 
 def test_sen_leaves_the_image_encoder_as_it_was(sen, damsm):
@@ -262,7 +271,7 @@ def test_gan_grown_and_frozen(root, birds, damsm, sen, gan):
     assert sum(changed) > len(changed) / 2
     assert load_generator(folder / "generator.safetensors")[0].sides == [8, 16, 32, 64]
     judged = {name.split("/")[1] for name in stats(folder)[0] if name.startswith("discriminator/")}
-    assert judged == {"32", "64"}
+    assert judged == {"32", "64", "features"}
     assert {file.name for file in folder.glob("painted-*-000000032.png")} >= {"painted-64-000000032.png"}
 
 
@@ -299,6 +308,8 @@ def test_text_free_from_end_to_end(root, wordless):
     with pytest.raises(InputError, match="without text"):
         load_text_encoder(free / "best.safetensors")
     train_sen.main(tiny(corpus=wordless, run=more, damsm=free / "best.safetensors", pictures=48))
+    assert logged(more, "loss/words")
+    assert not logged(more, "loss/teacher")
     for encoder in (free, more):
         train_gan.main(gan_options(wordless, free, encoder, painted / encoder.name, pictures=16))
         assert (painted / encoder.name / "generator.safetensors").is_file()
