@@ -64,10 +64,10 @@ class GanConfig:
     """Gradient penalty on real pairs: none, r1 or ma-gp."""
     penalty_weight: float = 1.0
     """Weight of the penalty."""
-    damsm_weight: float = 0.1
+    damsm_weight: float = 0.05
     """Weight of the DAMSM loss of the last stage (lambda)."""
-    kl_weight: float = 1.0
-    """Weight of the divergence of the conditioning augmentation."""
+    kl_weight: float = 0.02
+    """Weight of the divergence of the conditioning augmentation; published: 1, beside losses 50 times as large."""
     learning_rate: float = 2e-4
     """Of the generator's Adam."""
     discriminator_learning_rate: float = 4e-4
