@@ -52,6 +52,6 @@ def load_text_encoder(path: Path) -> tuple[TextEncoder, Vocabulary]:
     if description.get("caption") != "text":
         raise InputError(f"{path}: this DAMSM was trained without text; give one trained with --teacher text")
     vocabulary = Vocabulary(description["vocabulary"])
-    encoder = TextEncoder(n_words=len(vocabulary))
+    encoder = TextEncoder(n_words=len(vocabulary), cell=description.get("cell", "lstm"))
     _load_half(path, DAMSM_KIND, "caption", encoder, state)
     return encoder, vocabulary

@@ -176,6 +176,7 @@ def train(
     image_frozen: bool,
     description: dict[str, Any],
     teacher: Teacher | None = None,
+    captions: str = "all",
     may_change: tuple[str, ...] = (),
 ) -> Path:
     """Train `caption` and, unless it is frozen, `image` to match on a corpus; returns the file of the best weights.
@@ -188,6 +189,7 @@ def train(
         vocabulary: for captions as words; None for recordings.
         description: what the weights file says besides, so that the networks can be built again from it.
         teacher: of captions as recordings, on a corpus that has their words.
+        captions: which written captions of each picture to train with, as `Loader` takes it.
 
     Raises:
         InputError: for a corpus without what is needed, or a folder of another run.
@@ -224,6 +226,7 @@ def train(
         size=0 if cached else size,
         heard=True if speech else None,
         words=teacher.vocabulary if teacher else vocabulary,
+        captions=captions,
         position=run.position,
     )
     validation = make_loader(

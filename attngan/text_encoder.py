@@ -7,29 +7,41 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from attngan.condition import DIMENSION, Condition
 from datasets.loader import Batch
 
+CELLS = {"lstm": nn.LSTM, "gru": nn.GRU}
+
 
 class TextEncoder(nn.Module):
-    """Bi-directional LSTM over word embeddings.
+    """Bi-directional recurrent network over word embeddings.
 
     Args:
         n_words: size of the vocabulary.
+        cell: lstm (as published) or gru.
         embedding: width of the word embeddings.
         dimension: D of the condition, half of it in each direction.
         dropout: of the embeddings, and of what leaves the LSTM.
     """
 
-    def __init__(self, *, n_words: int, embedding: int = 300, dimension: int = DIMENSION, dropout: float = 0.5) -> None:
+    def __init__(
+        self,
+        *,
+        n_words: int,
+        embedding: int = 300,
+        dimension: int = DIMENSION,
+        dropout: float = 0.5,
+        cell: str = "lstm",
+    ) -> None:
         super().__init__()
         self.embedding = nn.Embedding(n_words, embedding, padding_idx=0)
         nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
         self.dropout = nn.Dropout(dropout)
-        self.lstm = nn.LSTM(embedding, dimension // 2, batch_first=True, bidirectional=True)
+        self.lstm = CELLS[cell](embedding, dimension // 2, batch_first=True, bidirectional=True)
 
     def forward(self, tokens: Tensor, mask: Tensor) -> Condition:
         """Encode tokens [B, L] with mask [B, L] (words first, then padding)."""
         embedded = self.dropout(self.embedding(tokens))
         packed = pack_padded_sequence(embedded, mask.sum(1).cpu(), batch_first=True, enforce_sorted=False)
-        outputs, (last, _) = self.lstm(packed)
+        outputs, state = self.lstm(packed)
+        last = state[0] if isinstance(state, tuple) else state
         words, _ = pad_packed_sequence(outputs, batch_first=True, total_length=tokens.shape[1])
         return Condition(torch.cat([last[0], last[1]], dim=1), words.transpose(1, 2), mask)
 

@@ -206,9 +206,10 @@ class Corpus:
             raise InputError(f"{self.path}: no pictures in the {split} split; name some in the CSV's split column")
         return chosen
 
-    def captions_by_picture(self) -> list[np.ndarray]:
-        """For each picture, the indices of its captions."""
-        return _group(self.caption_picture, np.arange(len(self.captions)), len(self))
+    def captions_by_picture(self, which: str = "all") -> list[np.ndarray]:
+        """For each picture, the indices of its captions: all, or only every second one, "even" or "odd"."""
+        start, step = {"all": (0, 1), "even": (0, 2), "odd": (1, 2)}[which]
+        return [group[start::step] for group in _group(self.caption_picture, np.arange(len(self.captions)), len(self))]
 
     def recordings_by_picture(self, heard: bool | None = None) -> list[np.ndarray]:
         """For each picture, the indices of its recordings, if asked only those of voices heard in training or not."""

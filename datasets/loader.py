@@ -107,7 +107,7 @@ class Loader:
 
     Args:
         size: side of the pictures in px; 0 for no pictures.
-        words: the vocabulary, to get captions as words.
+        words: the vocabulary, to get captions as words; `captions` says which of each picture: all, even or odd.
         speech: to get recordings; `heard` restricts them to voices that are heard in training or not.
         augment: random crops and mirroring, augmented recordings.
         position: pictures seen before, to go on from there.
@@ -124,6 +124,7 @@ class Loader:
         batch_size: int,
         size: int = 0,
         words: Vocabulary | None = None,
+        captions: str = "all",
         speech: bool = False,
         heard: bool | None = None,
         augment: bool = True,
@@ -134,7 +135,7 @@ class Loader:
         self.position = position
         self.words, self.speech = words, speech
         self.indices = corpus.pictures_of(split)
-        self._captions = corpus.captions_by_picture() if words is not None else None
+        self._captions = corpus.captions_by_picture(captions) if words is not None else None
         self._recordings = corpus.recordings_by_picture(heard) if speech else None
         for what, owned in (("captions", self._captions), ("recordings", self._recordings)):
             if owned is not None:

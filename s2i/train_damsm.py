@@ -7,7 +7,7 @@ import torch
 
 from attngan import encoders, matching, retrieval
 from attngan.image_encoder import TRUNKS
-from attngan.text_encoder import TextEncoder
+from attngan.text_encoder import CELLS, TextEncoder
 from datasets import cli
 from datasets.captions import Vocabulary
 from datasets.corpus import Corpus
@@ -23,6 +23,10 @@ class DamsmConfig(matching.MatchingConfig):
 
     teacher: str = "text"
     """What the pictures are matched with: text, or speech, which uses no caption text at any step."""
+    captions: str = "all"
+    """Which written captions of each picture to train with: all, even or odd; a judge may have those others left."""
+    cell: str = "lstm"
+    """Recurrent cell of the text encoder: lstm or gru."""
     trunk: str = "scratch"
     """Image trunk: scratch, trained here, or inception, frozen, with the weights of --trunk-weights."""
     trunk_weights: Path | None = None
@@ -37,6 +41,8 @@ class DamsmConfig(matching.MatchingConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         cli.check_choice("teacher", self.teacher, TEACHERS)
+        cli.check_choice("captions", self.captions, ("all", "even", "odd"))
+        cli.check_choice("cell", self.cell, tuple(CELLS))
         cli.check_choice("trunk", self.trunk, TRUNKS)
         cli.check_range("size", self.size, 32, 512)
         cli.check_range("width", self.width, 4, 512)
@@ -92,7 +98,8 @@ def train(config: DamsmConfig) -> Path:
         if len(vocabulary) == 2:
             raise InputError(f"{config.corpus}: has too few captions to learn words from; use --teacher speech")
         description["vocabulary"] = vocabulary.words
-        caption = TextEncoder(n_words=len(vocabulary))
+        description["cell"] = config.cell
+        caption = TextEncoder(n_words=len(vocabulary), cell=config.cell)
     else:
         caption = SpeechEncoder()
         description["speech"] = caption.arguments
@@ -104,6 +111,7 @@ def train(config: DamsmConfig) -> Path:
         vocabulary=vocabulary,
         image_frozen=False,
         description=description,
+        captions=config.captions,
         may_change=("threads",),
     )
     image, _ = encoders.load_image_encoder(best)

@@ -8,9 +8,9 @@ from datasets.loader import Batch
 CAPTIONS = [[5, 3, 8, 2], [7], [4, 4, 9, 6, 3, 2, 8], [9, 2, 5]]
 
 
-def small():
+def small(cell="lstm"):
     torch.manual_seed(0)
-    return TextEncoder(n_words=10, embedding=6, dimension=8)
+    return TextEncoder(n_words=10, embedding=6, dimension=8, cell=cell)
 
 
 def test_shapes():
@@ -27,9 +27,10 @@ def test_published_number_of_weights():
     assert sum(p.numel() for p in encoder.parameters()) == 2_075_320 == pytest.approx(2.08e6, rel=0.01)
 
 
-def test_the_sentence_is_where_both_directions_end():
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_the_sentence_is_where_both_directions_end(cell):
     tokens, mask = pad(CAPTIONS)
-    condition = small().eval()(tokens, mask)
+    condition = small(cell).eval()(tokens, mask)
     for row, caption in enumerate(CAPTIONS):
         torch.testing.assert_close(condition.sentence[row, :4], condition.words[row, :4, len(caption) - 1])
         torch.testing.assert_close(condition.sentence[row, 4:], condition.words[row, 4:, 0])

@@ -23,6 +23,7 @@ from attngan.encoders import load_image_encoder, load_text_encoder
 from attngan.gan_config import GanConfig
 from attngan.generator import load_generator
 from datasets import cli, corpus, prepare
+from datasets.captions import Vocabulary
 from datasets.corpus import Corpus, Tables
 from datasets.errors import InputError
 from s2i import train_damsm, train_gan, train_sen
@@ -174,6 +175,34 @@ def test_damsm_learns(root, birds):
     assert np.mean(total[-10:]) < 0.85 * np.mean(total[:10])
 
 
+def test_a_judge_of_another_kind(root, birds, monkeypatch):
+    """Another cell, another size, half of the captions: it trains, loads as what it is, and never reads the others."""
+    read = set()
+
+    def encode(self, text, real=Vocabulary.encode):
+        read.add(text)
+        return real(self, text)
+
+    monkeypatch.setattr(Vocabulary, "encode", encode)
+    # No validation before the end, which reads captions of other pictures, all of them.
+    train_damsm.main(tiny(corpus=birds, run=root / "judge", cell="gru", size=48, captions="odd", pictures=48))
+    encoder, _ = load_text_encoder(root / "judge" / "best.safetensors")
+    assert isinstance(encoder.lstm, torch.nn.GRU)
+    assert load_image_encoder(root / "judge" / "best.safetensors")[0].trunk.size == 48
+    source = Corpus(birds)
+    trained = source.pictures_of("train")
+    even = {source.captions[c] for picture in trained for c in source.captions_by_picture("even")[picture]}
+    odd = {source.captions[c] for picture in trained for c in source.captions_by_picture("odd")[picture]}
+    others = {
+        source.captions[c]
+        for split in ("validation", "test")
+        for p in source.pictures_of(split)
+        for c in source.captions_by_picture()[p]
+    }
+    assert odd & read
+    assert not (even - odd - others) & read
+
+
 def test_the_best_weights_are_kept(damsm):
     scores = logged(damsm, "validation/r_precision")
     _, description = checkpoint.load(damsm / "best.safetensors", "damsm-weights")
@@ -197,9 +226,9 @@ def test_sen(sen, damsm):
 
 def test_sen_without_a_teacher(root, birds, damsm, wordless):
     """On request, and where the corpus has no words."""
-    for name, corpus, options in (("asked", birds, {"teacher_weight": 0}), ("wordless", wordless, {})):
+    for name, source, options in (("asked", birds, {"teacher_weight": 0}), ("wordless", wordless, {})):
         folder = root / f"sen-alone-{name}"
-        train_sen.main(tiny(corpus=corpus, run=folder, damsm=damsm / "best.safetensors", pictures=16, **options))
+        train_sen.main(tiny(corpus=source, run=folder, damsm=damsm / "best.safetensors", pictures=16, **options))
         assert logged(folder, "loss/sentence")
         assert not logged(folder, "loss/teacher")
 
