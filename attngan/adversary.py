@@ -107,12 +107,14 @@ class Adversary:
         species: Tensor,
         autocast: Any,
         generator: torch.Generator,
+        fake_sentence: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """One step of every discriminator; returns its losses and how often it is right.
 
         Args:
             real, fake: pictures of every stage, as `Painting.pictures`.
-            sentence: [B, D] of the real and painted pictures. species: [B].
+            sentence: [B, D] of the real pictures. species: [B].
+            fake_sentence: [B, D] of the painted pictures; None where they are those of the real ones.
             autocast: makes a context for the forward pass, as `fabric.autocast`.
             generator: of wrong pairs and augmentation.
         """
@@ -129,7 +131,8 @@ class Adversary:
                     real_features = features[: len(seen)]
                     alone = network.unconditional(features).flatten()
                     paired = network.judge(
-                        torch.cat([features, real_features]), torch.cat([sentence, sentence, sentence[wrong]])
+                        torch.cat([features, real_features]),
+                        torch.cat([sentence, sentence if fake_sentence is None else fake_sentence, sentence[wrong]]),
                     )
                 real_alone, fake_alone = alone.chunk(2)
                 real_paired, fake_paired, wrong_paired = paired.chunk(3)

@@ -68,6 +68,8 @@ class GanConfig:
     """Weight of the DAMSM loss of the last stage (lambda)."""
     kl_weight: float = 0.02
     """Weight of the divergence of the conditioning augmentation; published: 1, beside losses 50 times as large."""
+    diversity_weight: float = 0.02
+    """Weight of mode seeking: half of a batch's captions are painted twice, and are to differ; 0 paints each once."""
     learning_rate: float = 2e-4
     """Of the generator's Adam."""
     discriminator_learning_rate: float = 4e-4
@@ -116,7 +118,7 @@ class GanConfig:
         cli.check_range("max_width", self.max_width, 1, 4096)
         cli.check_range("feature_width", self.feature_width, 0, 1024)
         cli.check_range("discriminator_max_width", self.discriminator_max_width, 1, 8192)
-        for name in ("penalty_weight", "damsm_weight", "kl_weight"):
+        for name in ("penalty_weight", "damsm_weight", "kl_weight", "diversity_weight"):
             cli.check_range(name, getattr(self, name), 0, 1000)
         for name in ("learning_rate", "discriminator_learning_rate"):
             cli.check_range(name, getattr(self, name), 1e-8, 1)
@@ -124,6 +126,8 @@ class GanConfig:
             cli.check_range("betas", value, 0, 0.9999)
         cli.check_range("final_rate", self.final_rate, 0, 1)
         cli.check_range("batch_size", self.batch_size, 2, 4096)
+        if self.diversity_weight and self.batch_size % 2:
+            raise InputError(f"--batch-size {self.batch_size}: give an even number, or --diversity-weight 0")
         for name in ("pictures", "ema_pictures", "validate_every", "grid_every", "checkpoint_every", "log_every"):
             cli.check_range(name, getattr(self, name), 1)
         cli.check_range("threads", self.threads, 0, 1024)

@@ -96,6 +96,18 @@ def kl_to_normal(mean: Tensor, log_variance: Tensor) -> Tensor:
     return -0.5 * (1 + log_variance - mean**2 - log_variance.exp()).mean()
 
 
+def mode_seeking_loss(one: Tensor, other: Tensor, noise: Tensor, other_noise: Tensor) -> Tensor:
+    """Distance of noises over distance of the pictures painted from them (Mao et al. 2019, equation 3, its inverse).
+
+    Low where another noise gives another picture, so it keeps a generator from painting one bird for each caption.
+
+    Args:
+        one, other: [B, 3, S, S], painted from the same captions. noise, other_noise: [B, Z].
+    """
+    pictures = (one.float() - other.float()).abs().flatten(1).mean(1)
+    return ((noise - other_noise).abs().mean(1) / (pictures + 1e-2)).mean()
+
+
 def discriminator_loss(real: Tensor, fake: Tensor, wrong: Tensor | None, kind: str) -> Tensor:
     """Tell real pictures from painted ones, and from real ones with a wrong caption.
 

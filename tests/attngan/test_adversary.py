@@ -47,6 +47,24 @@ def test_training_lowers_the_loss(loss, policy):
         assert values[-1][f"discriminator/{side}"] < 0.7 * values[0][f"discriminator/{side}"]
 
 
+def test_painted_pictures_may_have_sentences_of_their_own():
+    """The conditional head sees painted pictures with these, real ones with theirs."""
+    real, fake, sentence, species = toy()
+    seen = {}
+
+    def record(module, inputs):
+        seen["sentences"] = inputs[0][:, -WIDTH:, 0, 0]
+
+    opponent = adversary(stages=(0,))
+    opponent.networks["0"].join.register_forward_pre_hook(record)
+    draws = torch.Generator().manual_seed(5)
+    opponent.train(real, fake, sentence, species, contextlib.nullcontext, draws, sentence.flip(0))
+    one, other, wrong = seen["sentences"].chunk(3)
+    assert torch.equal(one, sentence)
+    assert torch.equal(other, sentence.flip(0))
+    assert torch.equal(wrong, sentence[mismatched(species, torch.Generator().manual_seed(5))])
+
+
 def test_the_first_loss_is_that_of_both_heads_by_hand():
     # With the weights before the step: mean of the two heads, hinge, wrong captions in the conditional one.
     opponent, reference = adversary(stages=(0,)), adversary(stages=(0,)).networks["0"]

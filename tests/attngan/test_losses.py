@@ -168,6 +168,19 @@ def test_teacher_loss_by_hand():
     assert losses.teacher_loss(target + torch.tensor([1.0, 0.0]), target) == pytest.approx(2 / 50)
 
 
+def test_mode_seeking_by_hand():
+    one, noise = torch.zeros(2, 3, 4, 4), torch.zeros(2, 5)
+    other, other_noise = one + 0.49, noise + torch.tensor([[1.0], [2.0]])
+    assert losses.mode_seeking_loss(one, other, noise, other_noise) == pytest.approx((1 / 0.5 + 2 / 0.5) / 2)
+    assert losses.mode_seeking_loss(one, one, noise, other_noise) == pytest.approx(150)  # finite for equal pictures
+
+
+def test_mode_seeking_draws_pictures_apart():
+    other = (0.1 * draw(2, 3, 4, 4)).requires_grad_()
+    losses.mode_seeking_loss(torch.zeros(2, 3, 4, 4), other, draw(2, 5), draw(2, 5, seed=1)).backward()
+    assert torch.equal(other.grad.sign(), -other.detach().sign())
+
+
 def test_divergence_from_the_normal_distribution_by_hand():
     assert losses.kl_to_normal(torch.zeros(3, 2), torch.zeros(3, 2)).item() == 0
     # Mean 2, variance e: (4 + e - 1 - 1) / 2 of each element; mean 0, variance 1: nothing.
