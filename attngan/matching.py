@@ -35,7 +35,7 @@ class MatchingConfig:
     """The corpus, made by scripts/prepare_cub.sh."""
     run: Path = Path("runs/damsm")
     """Run folder; the same command again goes on there."""
-    pictures: int = 240_000
+    pictures: int = 600_000
     """Budget: how many pictures are seen in all."""
     batch_size: int = 128
     """Pictures in a step; each is told from the others in its batch."""

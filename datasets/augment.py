@@ -23,12 +23,32 @@ def _stretch(mels: torch.Tensor, mask: torch.Tensor, factors: torch.Tensor) -> t
     return torch.lerp(mels[rows, before], mels[rows, after], (source - before)[..., None]), time < longer[:, None]
 
 
+def _warp(mels: torch.Tensor, factors: torch.Tensor, centres: torch.Tensor) -> torch.Tensor:
+    """Move what each of `mels` [B, T, 40] has at a frequency to that frequency over `factors` [B], between bands.
+
+    Longer and shorter vocal tracts differ so (vocal tract length perturbation, Jaitly and Hinton 2013).
+
+    Args:
+        centres: [40], middle of each band in Hz.
+    """
+    wanted = (centres * factors[:, None]).clamp(centres[0], centres[-1])
+    above = torch.searchsorted(centres, wanted).clamp(1, len(centres) - 1)
+    weight = (wanted - centres[above - 1]) / (centres[above] - centres[above - 1])
+    size = mels.shape
+
+    def bands(index: torch.Tensor) -> torch.Tensor:
+        return mels.gather(2, index[:, None, :].expand(size))
+
+    return torch.lerp(bands(above - 1), bands(above), weight[:, None, :])
+
+
 def augment(
     mels: torch.Tensor,
     mask: torch.Tensor,
     generator: torch.Generator,
     *,
     speed: float = 0.15,
+    tract: float = 0.2,
     level_db: float = 6.0,
     equaliser_db: float = 6.0,
     noise: float = 0.5,
@@ -45,6 +65,7 @@ def augment(
         mask: `[B, T]`, True for real frames, which come first.
         generator: where all the chance comes from: the same state gives the same result.
         speed: the speech becomes up to this share faster or slower (0.15: 0.85 to 1.15 times its speed).
+        tract: all frequencies become up to this share higher or lower, as of a shorter or longer vocal tract.
         level_db: up to so much louder or softer.
         equaliser_db: a smooth curve over the bands, of about this size.
         noise: the share of utterances that get steady noise, between white and pink.
@@ -61,16 +82,18 @@ def augment(
         draw = torch.rand(batch, *shape, generator=generator, device=generator.device)
         return (low + (high - low) * draw).to(device)
 
+    bank = mel_transform(device).mel_scale.fb  # [frequencies, 40]
+    hertz = torch.linspace(0, SAMPLE_RATE / 2, len(bank), device=device)
+    bins = bank.sum(0)
+
     mels, mask = _stretch(mels, mask, uniform(1 - speed, 1 + speed))
+    mels = _warp(mels, uniform(1 - tract, 1 + tract), hertz @ bank / bins)
     place = torch.linspace(0, math.pi, N_MELS, device=device)
     waves = torch.stack([(order * place).cos() / order for order in range(1, 5)])  # the first is the tilt
     curve = uniform(-equaliser_db, equaliser_db, 4) @ waves
     mels = mels + (DECIBEL * (curve + uniform(-level_db, level_db, 1)))[:, None, :]
     mels = mels.clamp(min=math.log(LOG_FLOOR))
 
-    bank = mel_transform(device).mel_scale.fb  # [frequencies, 40]
-    hertz = torch.linspace(0, SAMPLE_RATE / 2, len(bank), device=device)
-    bins = bank.sum(0)
     colour = bins.log() - uniform(0.0, 1.0, 1) * (hertz @ bank / bins).log()
     colour = colour - colour.logsumexp(1, keepdim=True) + math.log(N_MELS)  # mean power 1
     loudness = masked_mean(mels.exp(), mask).mean((1, 2)).log()[:, None]

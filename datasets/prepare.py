@@ -37,9 +37,9 @@ class PrepareConfig:
     """Table of own data with the columns image, recording and, each optional, caption, class, split."""
     output: Path = Path("data/cub.h5")
     """The corpus file to write."""
-    recordings_per_picture: int = 4
+    recordings_per_picture: int = 7
     """Captions of each training picture that are spoken, 0 to 10; 10 is all of them."""
-    measuring_recordings_per_picture: int = 2
+    measuring_recordings_per_picture: int = 1
     """Captions of each validation and test picture that are spoken, each by a heard and by an unheard voice."""
     voices_per_caption: int = 1
     """Different voices that speak each training caption."""

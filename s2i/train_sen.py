@@ -24,10 +24,10 @@ class SenConfig(matching.MatchingConfig):
     """Of AdamW, at its highest."""
     class_weight: float = 0.5
     """Weight of the species term (S2IGAN's distinctive loss); 0 to train without species."""
-    teacher_weight: float = 1.0
+    teacher_weight: float = 20.0
     """Weight of the distance to the sentence that DAMSM's text encoder makes of what is said, where the corpus has the
     words and DAMSM was trained on words; 0 to train against pictures alone."""
-    pictures: int = 330_000
+    pictures: int = 580_000
     """Budget: how many pictures are seen in all."""
     width: int = 160
     """Channels of the convolutions at 25 Hz."""

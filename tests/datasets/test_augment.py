@@ -2,7 +2,7 @@ import math
 
 import torch
 
-from datasets.augment import augment
+from datasets.augment import _warp, augment
 
 
 def batch(seed=0):
@@ -15,7 +15,7 @@ def generator(seed):
     return torch.Generator().manual_seed(seed)
 
 
-NOTHING = {"speed": 0, "level_db": 0, "equaliser_db": 0, "noise": 0, "time_masks": 0, "band_masks": 0}
+NOTHING = {"speed": 0, "tract": 0, "level_db": 0, "equaliser_db": 0, "noise": 0, "time_masks": 0, "band_masks": 0}
 
 
 def test_augment_without_strength_changes_nothing():
@@ -58,6 +58,25 @@ def test_augment_changes_speed_within_bounds_and_keeps_a_ramp_a_ramp():
     for row in range(32):
         expected = torch.linspace(0, 199 / 50, int(lengths[row]))[:, None].expand(-1, 40)
         torch.testing.assert_close(fast[row, : lengths[row]], expected, atol=1e-4, rtol=0)
+
+
+def test_augment_moves_a_tone_to_another_frequency_and_back():
+    centres = torch.tensor([100.0 * (band + 1) for band in range(40)])
+    mels = -((torch.arange(40.0) - 19) ** 2)[None, None].expand(3, 5, 40) / 10  # loudest in the band at 2000 Hz
+    moved = _warp(mels, torch.tensor([1.0, 0.8, 1.25]), centres)
+    torch.testing.assert_close(moved[0], mels[0])
+    assert moved.argmax(2).tolist() == [[19] * 5, [24] * 5, [15] * 5]  # 2000, 2500 and 1600 Hz
+    torch.testing.assert_close(moved[1, :, 4], mels[1, :, 3])  # 500 Hz shows what was at 400
+    torch.testing.assert_close(moved[2, :, 7], mels[2, :, 9])
+
+
+def test_augment_warps_within_bounds():
+    mels = -((torch.arange(40.0) - 20) ** 2)[None, None].expand(64, 5, 40)
+    mask = torch.ones(64, 5, dtype=torch.bool)
+    warped, _ = augment(mels, mask, generator(0), **{**NOTHING, "tract": 0.2})
+    peaks = warped[:, 0].argmax(1)
+    assert 20 - 5 <= peaks.min() < 19
+    assert 21 < peaks.max() <= 20 + 5
 
 
 def test_augment_noise_has_the_level_asked_for():
