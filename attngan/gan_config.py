@@ -48,6 +48,8 @@ class GanConfig:
     """Whether all gated convolutions of the generator listen to sentence and noise; published: only the first layer."""
     skip: bool = True
     """Whether each stage adds to the enlarged picture of the one before; published: it paints it anew."""
+    attention: bool = True
+    """Whether refinements attend to words or segments (AttnGAN), or know the sentence alone (StackGAN-v2)."""
     discriminator_widths: tuple[int, ...] = (32,)
     """Discriminator channels after its first convolution, by stage; the last value serves all later ones."""
     discriminator_max_width: int = 512
@@ -143,6 +145,7 @@ class GanConfig:
             max_width=self.max_width,
             affine=self.affine,
             skip=self.skip,
+            attention=self.attention,
         )
 
     def discriminators(self, image: ImageEncoder) -> dict[int, Judge]:

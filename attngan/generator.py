@@ -23,7 +23,8 @@ class Painting:
 
     Attributes:
         pictures: one [B, 3, S, S] in [-1, 1] for each stage, S doubling.
-        attention: one [B, R, T] for each refinement: which word or segment each of its R = S*S regions looked at.
+        attention: one [B, R, T] for each refinement: which word or segment each of its R = S*S regions looked at;
+            none of a generator without attention.
         mean, log_variance: [B, C] of the conditioning augmentation.
     """
 
@@ -53,17 +54,28 @@ class InitialStage(nn.Module):
 
 
 class RefineStage(nn.Module):
-    """Each region attends to the words; features and context are refined together and doubled in size."""
+    """Each region attends to the words; features and context are refined together and doubled in size.
 
-    def __init__(self, *, width_in: int, width_out: int, blocks: int, dimension: int, affine: int) -> None:
+    Without attention the context is the style, the same for all regions, as in StackGAN-v2.
+    """
+
+    def __init__(
+        self, *, style: int, width_in: int, width_out: int, blocks: int, dimension: int, affine: int, attention: bool
+    ) -> None:
         super().__init__()
-        self.project_words = nn.Conv1d(dimension, width_in, 1, bias=False)
+        if attention:
+            self.project_words = nn.Conv1d(dimension, width_in, 1, bias=False)
+        else:
+            self.project_style = nn.Linear(style, width_in)
         self.blocks = nn.ModuleList(ResidualBlock(2 * width_in, affine) for _ in range(blocks))
         self.up = UpBlock(2 * width_in, width_out, affine)
 
-    def forward(self, x: Tensor, condition: Condition, style: Tensor) -> tuple[Tensor, Tensor]:
-        context, attention = attend_words(x.flatten(2), self.project_words(condition.words), condition.mask)
-        x = torch.cat([x, context.view_as(x)], 1).contiguous(memory_format=torch.channels_last)
+    def forward(self, x: Tensor, condition: Condition, style: Tensor) -> tuple[Tensor, Tensor | None]:
+        if hasattr(self, "project_words"):
+            context, attention = attend_words(x.flatten(2), self.project_words(condition.words), condition.mask)
+        else:
+            context, attention = self.project_style(style)[:, :, None].expand(-1, -1, x[0, 0].numel()), None
+        x = torch.cat([x, context.reshape(x.shape).to(x.dtype)], 1).contiguous(memory_format=torch.channels_last)
         for block in self.blocks:
             x = block(x, style)
         return self.up(x, style), attention
@@ -82,6 +94,7 @@ class Generator(nn.Module):
         skip: whether each stage adds to the enlarged picture of the one before (StyleGAN2's output skips), at first
             nothing, instead of painting it anew (as published).
         affine: whether every gated convolution listens to sentence and noise, or only the seed (as published).
+        attention: whether refinements attend to the words (AttnGAN), or know the sentence alone (StackGAN-v2).
     """
 
     def __init__(
@@ -97,6 +110,7 @@ class Generator(nn.Module):
         dimension: int = DIMENSION,
         affine: bool = True,
         skip: bool = True,
+        attention: bool = True,
     ) -> None:
         super().__init__()
         self.arguments: dict[str, Any] = {
@@ -110,6 +124,7 @@ class Generator(nn.Module):
             "dimension": dimension,
             "affine": affine,
             "skip": skip,
+            "attention": attention,
         }
         self.noise, self.base, self.skip = noise, base, skip
         width = [widths[min(k, len(widths) - 1)] for k in range(stages)]
@@ -120,7 +135,15 @@ class Generator(nn.Module):
             style=style, width=width[0], base=base, max_width=max_width, affine=style if affine else 0
         )
         self.refine = nn.ModuleList(
-            RefineStage(width_in=a, width_out=b, blocks=n, dimension=dimension, affine=style if affine else 0)
+            RefineStage(
+                style=style,
+                width_in=a,
+                width_out=b,
+                blocks=n,
+                dimension=dimension,
+                affine=style if affine else 0,
+                attention=attention,
+            )
             for a, b, n in zip(width[:-1], width[1:], count, strict=True)
         )
         heads = [nn.Conv2d(w, 3, 3, padding=1) for w in width]
@@ -166,7 +189,8 @@ class Generator(nn.Module):
             x, looked = refine(x, condition, style)
             added = head(x).float()
             colours = added + F.interpolate(colours, scale_factor=2.0, mode="bilinear") if self.skip else added
-            attention.append(looked)
+            if looked is not None:
+                attention.append(looked)
             pictures.append(torch.tanh(colours))
         return Painting(pictures, attention, mean, log_variance)
 

@@ -250,3 +250,24 @@ def test_the_gated_linear_unit_is_that_of_torch():
     (a,) = torch.autograd.grad((ours * weight).sum(), x)
     (b,) = torch.autograd.grad((theirs * weight).sum(), x)
     torch.testing.assert_close(a, b)
+
+
+def test_without_attention_the_sentence_alone_is_painted():
+    """StackGAN-v2: words change nothing, the sentence does, at every stage."""
+    generator = small(attention=False, affine=False).eval()
+    for head in generator.heads:
+        torch.nn.init.normal_(head.weight)
+    given = condition()
+    other_words = Condition(given.sentence, -given.words, given.mask)
+    other_sentence = Condition(-given.sentence, given.words, given.mask)
+    with torch.no_grad():
+        painted, same, different = (generator(each, noise()) for each in (given, other_words, other_sentence))
+    assert painted.attention == []
+    for a, b, c in zip(painted.pictures, same.pictures, different.pictures, strict=True):
+        assert torch.equal(a, b)
+        assert not torch.allclose(a, c)
+    x = torch.randn(4, 4, 8, 8)
+    style = torch.randn(4, 11)
+    refined, looked = generator.refine[0](x, given, style)
+    assert looked is None
+    assert not torch.allclose(refined, generator.refine[0](x, given, -style)[0])  # it knows the style by itself
