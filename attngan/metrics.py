@@ -92,12 +92,31 @@ def retrieval(pictures: Tensor, captions: Tensor, species: Tensor, *, seed: int 
     }
 
 
-def frechet_distance(real: Tensor, fake: Tensor) -> float:
-    """Fréchet distance of two sets of features [N, D] by pytorch-fid (Heusel et al. 2017, equation 6)."""
-    from pytorch_fid.fid_score import calculate_frechet_distance
+def mean_average_precision(queries: Tensor, gallery: Tensor, query_species: Tensor, gallery_species: Tensor) -> float:
+    """Mean average precision in percent of retrieval by cosine similarity, where the same species is relevant.
 
-    def moments(features: Tensor) -> tuple[np.ndarray, np.ndarray]:
-        array = features.double().cpu().numpy()
-        return array.mean(0), np.cov(array, rowvar=False)
+    The protocol of S2IGAN (Wang et al. 2020), in the direction from caption to picture: for each query, the precision
+    at each picture of its species, averaged over those. Pictures that tie share the rank of the last of them, so that
+    constant features score what chance would, the share of pictures that are relevant.
 
-    return float(calculate_frechet_distance(*moments(real), *moments(fake)))
+    Args:
+        queries, gallery: [N, D] and [M, D]. query_species, gallery_species: [N] and [M].
+
+    Raises:
+        InputError: for different widths, features that are not finite, or a species in no picture of the gallery.
+    """
+    if queries.shape[1] != gallery.shape[1]:
+        raise InputError(f"features: {queries.shape[1]} wide in queries, {gallery.shape[1]} in the gallery; take equal")
+    if not (torch.isfinite(queries).all() and torch.isfinite(gallery).all()):
+        raise InputError("features: not finite; the network that made them has diverged, train it again")
+    if missing := sorted(set(query_species.tolist()) - set(gallery_species.tolist())):
+        raise InputError(f"gallery: no picture of species {missing[0]}, which queries ask for; add some")
+    shown = F.normalize(gallery.float(), dim=1)
+    total = 0.0
+    for query, species in zip(F.normalize(queries.float(), dim=1), query_species, strict=True):
+        scores = shown @ query
+        relevant = scores[gallery_species == species].sort().values
+        better = len(scores) - torch.searchsorted(scores.sort().values, relevant)  # itself and ties included
+        better_relevant = len(relevant) - torch.searchsorted(relevant, relevant)
+        total += float((better_relevant / better).mean())
+    return total / len(queries) * 100

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from attngan import checkpoint, losses, metrics, runtime
+from attngan import checkpoint, distances, losses, metrics, runtime
 from attngan.adversary import Adversary, Penalty
 from attngan.condition import CaptionEncoder, Condition, concatenate
 from attngan.gan_config import GanConfig
@@ -82,17 +82,25 @@ class GanJob:
             with torch.no_grad():
                 condition = self.caption.encode(batch)
             condition = Condition(condition.sentence.float(), condition.words.float(), condition.mask)
+            seen, species = condition.sentence, batch.species
+            if config.diversity_weight:  # the first half of the captions twice, with two noises
+                twice = torch.arange(len(batch), device=self.device) % (len(batch) // 2)
+                condition, species = condition[twice], species[twice]
             painting = self.generator(condition, noise, spread.to(self.device))
         values = self.adversary.train(
-            real, painting.pictures, condition.sentence, batch.species, self.fabric.autocast, draws
+            real, painting.pictures, seen, batch.species, self.fabric.autocast, draws, condition.sentence
         )
         with self.fabric.autocast():
             adversarial = self.adversary.generator_loss(painting.pictures, condition.sentence, draws)
             total = adversarial
             if config.damsm_weight:
-                damsm = self.damsm_loss(painting.pictures[-1], condition, batch.species)
+                damsm = self.damsm_loss(painting.pictures[-1], condition, species)
                 total = total + config.damsm_weight * damsm
                 values["generator/damsm"] = damsm.detach()
+            if config.diversity_weight:
+                alike = losses.mode_seeking_loss(*painting.pictures[-1].chunk(2), *noise.chunk(2))
+                total = total + config.diversity_weight * alike
+                values["generator/alike"] = alike.detach()
             divergence = losses.kl_to_normal(painting.mean, painting.log_variance)
             total = total + config.kl_weight * divergence
         self.optimizer.zero_grad(set_to_none=True)
@@ -154,7 +162,7 @@ class GanJob:
                 species.append(batch.species)
         features = torch.cat(fake)
         found = metrics.retrieval(features, torch.cat(sentences)[None], torch.cat(species))
-        found["frechet"] = metrics.frechet_distance(torch.cat(real), features)
+        found["frechet"] = distances.frechet_distance(torch.cat(real), features)
         return found
 
 

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from tqdm import tqdm
 
-from attngan import encoders, metrics
+from attngan import distances, encoders, metrics
 from attngan.condition import Condition
 from attngan.generator import Generator
 from attngan.image_encoder import ImageEncoder
@@ -102,7 +102,7 @@ def measure(config: MeasureConfig) -> dict[str, float]:
         "r_precision_recordings_exchanged": precision(exchanged).mean,
         "cosine": likeness(painted),
         "cosine_recordings_exchanged": likeness(exchanged),
-        "frechet_of_damsm_features": metrics.frechet_distance(real, painted),
+        "frechet_of_damsm_features": distances.frechet_distance(real, painted),
         **detail,
     }
 
@@ -122,9 +122,10 @@ def _paint(
     for batch in tqdm(loader.once(), total=-(-len(loader) // 16), desc="painting", unit="batch"):
         assert batch.pictures is not None
         condition: Condition = speech.encode(batch)
-        noise = torch.randn(len(batch), generator.noise, generator=draws)
+        widths = (generator.noise, generator.arguments["conditioning"])  # as `SpeechToImage` paints
+        noise, spread = (torch.randn(len(batch), width, generator=draws) for width in widths)
         with torch.autocast("cpu", torch.bfloat16):
-            pictures = generator(condition, noise).pictures
+            pictures = generator(condition, noise, spread).pictures
         kept["sentence"].append(condition.sentence)
         kept["species"].append(batch.species)
         kept["real"].append(image(to_unit(batch.pictures)).whole)

@@ -1,11 +1,10 @@
 import math
 
-import numpy as np
 import pytest
 import torch
-from pytorch_fid.fid_score import calculate_frechet_distance
 
 from attngan import metrics
+from datasets.errors import InputError
 
 
 def draw(*shape, seed=0):
@@ -127,25 +126,53 @@ def test_retrieval_takes_fewer_candidates_where_there_are_few():
     assert 0 <= found["r_precision"] <= 100
 
 
-def test_frechet_distance_of_equal_spread_is_the_squared_distance_of_means():
-    features = draw(500, 8)
-    shift = torch.linspace(-1, 2, 8)
-    assert metrics.frechet_distance(features, features + shift) == pytest.approx(shift.square().sum().item(), rel=1e-4)
-    assert metrics.frechet_distance(features, features) == pytest.approx(0, abs=1e-5)
+def test_mean_average_precision_by_hand():
+    gallery = torch.tensor([[1.0, 0.0], [2.0, 1.0], [1.0, 1.0], [0.0, 3.0], [-1.0, 0.0]])
+    species = torch.tensor([7, 8, 7, 8, 7])
+    # Query 0 sees the gallery in its order: its species 7 at ranks 1, 3, 5, (1/1 + 2/3 + 3/5) / 3. Query 1 sees it as
+    # 3, 2, 1, 0, 4: its species 8 at ranks 1 and 3, (1/1 + 2/3) / 2.
+    queries = torch.tensor([[5.0, 0.1], [0.01, 1.0]])
+    expected = 100 * ((1 + 2 / 3 + 3 / 5) / 3 + (1 + 2 / 3) / 2) / 2
+    found = metrics.mean_average_precision(queries, gallery, torch.tensor([7, 8]), species)
+    assert found == pytest.approx(expected)
 
 
-def test_frechet_distance_of_one_spread_twice_the_other():
-    # Covariances C and 4C: trace(C + 4C - 2 * 2C) = trace(C).
-    features = draw(500, 8)
-    centred = features - features.mean(0)
-    trace = np.trace(np.cov(centred.numpy(), rowvar=False))
-    assert metrics.frechet_distance(centred, 2 * centred) == pytest.approx(trace, rel=1e-4)
+def test_mean_average_precision_equals_a_loop():
+    species, own = torch.arange(60) % 5, torch.arange(23) % 5
+    gallery, queries = draw(60, 4), draw(23, 4, seed=1) + torch.eye(5)[own][:, :4]
+    total = 0.0
+    for query, kind in zip(queries, own, strict=True):
+        ranked = species[torch.cosine_similarity(query[None], gallery).argsort(descending=True)] == kind
+        hits = [k for k, hit in enumerate(ranked.tolist(), 1) if hit]
+        total += sum(n / k for n, k in enumerate(hits, 1)) / len(hits)
+    found = metrics.mean_average_precision(queries, gallery, own, species)
+    assert found == pytest.approx(100 * total / 23, rel=1e-5)
 
 
-def test_frechet_distance_is_that_of_pytorch_fid():
-    real, fake = draw(300, 8).numpy(), (draw(200, 8, seed=1) * torch.linspace(0.5, 2, 8) + 0.3).numpy()
-    moments = [(x.mean(0), np.cov(x, rowvar=False)) for x in (real.astype(float), fake.astype(float))]
-    expected = calculate_frechet_distance(*moments[0], *moments[1])
-    assert metrics.frechet_distance(torch.from_numpy(real), torch.from_numpy(fake)) == pytest.approx(expected, rel=1e-6)
-    swapped = metrics.frechet_distance(torch.from_numpy(fake), torch.from_numpy(real))
-    assert swapped == pytest.approx(expected, rel=1e-6)
+def test_mean_average_precision_of_perfect_constant_and_opposite_features():
+    features = torch.eye(20)[SPECIES]
+    assert metrics.mean_average_precision(features, features, SPECIES, SPECIES) == pytest.approx(100)
+    flat = torch.ones(400, 7)  # every picture ties with all: 20 of 400 are relevant
+    assert metrics.mean_average_precision(features[:, :7] + 1, flat, SPECIES, SPECIES) == pytest.approx(5)
+    assert metrics.mean_average_precision(features, -features, SPECIES, SPECIES) == pytest.approx(5)
+
+
+def test_mean_average_precision_falls_with_noise():
+    features = torch.eye(20)[SPECIES]
+    found = [
+        metrics.mean_average_precision(features, features + spread * draw(400, 20), SPECIES, SPECIES)
+        for spread in (0.1, 0.4, 1.0, 4.0)
+    ]
+    assert found == sorted(found, reverse=True)
+    assert found[0] > 95
+    assert found[-1] < 20
+
+
+def test_mean_average_precision_refuses_what_it_cannot_rank():
+    features = draw(400, 8)
+    with pytest.raises(InputError, match="8 wide in queries, 7"):
+        metrics.mean_average_precision(features, features[:, :7], SPECIES, SPECIES)
+    with pytest.raises(InputError, match="no picture of species 3"):
+        metrics.mean_average_precision(features, features[:3], SPECIES, SPECIES[:3])
+    with pytest.raises(InputError, match="not finite"):
+        metrics.mean_average_precision(features, features.log(), SPECIES, SPECIES)
