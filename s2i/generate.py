@@ -1,7 +1,5 @@
 """The command that paints recordings: `scripts/generate.sh recording.wav --output DIR`."""
 
-from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,13 +9,13 @@ from tyro.conf import Positional
 from datasets import cli
 from datasets.errors import InputError
 from datasets.files import make_folder
+from s2i.recordings import Handler, print_each
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from s2i.pipeline import SpeechToImage
 
-LONGEST_NAME = 150  # bytes of the names that pictures get, of the 255 that file systems allow
 MAX_SAMPLES = 100
 
 
@@ -58,31 +56,15 @@ def generate(config: GenerateConfig) -> int:
     Raises:
         InputError: for a bad model, or an output folder that cannot be written; pictures saved before stay.
     """
-    from datasets import audio  # torch takes a second to import, which --help need not wait for
-    from s2i.pipeline import SpeechToImage
 
-    bad = 0
-    found: list[Path] = []
-    for path in config.recordings:
-        try:
-            found += audio.find_recordings([path])
-        except InputError as error:
-            cli.complain(error)
-            bad = 2
-    if not found:
-        return bad
-    make_folder(config.output)
-    model = SpeechToImage.load(config.model)
-    for path, name in name_apart(found).items():
-        try:
-            wave = audio.load(path)
-        except InputError as error:
-            cli.complain(error)
-            bad = 2
-            continue
-        for written in _paint(model, wave, name, config):
-            print(written, flush=True)
-    return bad
+    def prepare() -> Handler:
+        from s2i.pipeline import SpeechToImage  # torch takes a second to import, which --help need not wait for
+
+        make_folder(config.output)
+        model = SpeechToImage.load(config.model)
+        return lambda wave, name: _paint(model, wave, name, config)
+
+    return print_each(config.recordings, prepare)
 
 
 def _paint(model: "SpeechToImage", wave: "Tensor", name: str, config: GenerateConfig) -> list[Path]:
@@ -95,43 +77,6 @@ def _paint(model: "SpeechToImage", wave: "Tensor", name: str, config: GenerateCo
         save_figure(figure, pictures, title=name)
         paths.append(figure)
     return paths
-
-
-def name_apart(paths: Iterable[Path]) -> dict[Path, str]:
-    """Name each of `paths` after its stem; those that would be called alike, after suffix, folder or number as well.
-
-    A file that is named twice is kept once. Case makes no difference, since for some file systems it makes none.
-    """
-    files = list({path.resolve(): path for path in paths}.values())
-    names = {path: _shorten(path.stem) for path in files}
-    for rename in (
-        lambda path: f"{path.stem}-{path.suffix[1:]}",
-        lambda path: f"{path.resolve().parent.name}-{path.stem}",
-        lambda path: f"{path.resolve().parent.name}-{path.stem}-{path.suffix[1:]}",
-    ):
-        shared = _shared(names)
-        better = names | {path: _shorten(rename(path)) for path in shared}
-        # A longer name is worth it only where it tells all of its namesakes apart.
-        still = {names[path].casefold() for path in _shared(better)}
-        names |= {path: better[path] for path in shared if names[path].casefold() not in still}
-    taken: set[str] = set()
-    for path, name in names.items():
-        number = 1
-        while names[path].casefold() in taken:
-            number += 1
-            names[path] = f"{name}-{number}"
-        taken.add(names[path].casefold())
-    return names
-
-
-def _shared(names: dict[Path, str]) -> list[Path]:
-    """Those paths whose name is another's too."""
-    counts = Counter(name.casefold() for name in names.values())
-    return [path for path, name in names.items() if counts[name.casefold()] > 1]
-
-
-def _shorten(name: str) -> str:
-    return name.encode(errors="surrogateescape")[:LONGEST_NAME].decode(errors="ignore")
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from datasets.captions import tokenize
 from datasets.corpus import Corpus
 from datasets.errors import InputError
 from datasets.language_model import TrigramModel
-from s2i.generate import name_apart
+from s2i.recordings import Handler, print_each
 
 Recording: TypeAlias = str | Path | Tensor | np.ndarray
 
@@ -215,26 +215,12 @@ def main(arguments: list[str]) -> int:
     config = cli.parse_tool(TranscribeConfig, arguments, description=description)
     if not config.recordings:
         raise InputError("recordings: none given; name at least one recording, or a folder of them")
-    bad = 0
-    found: list[Path] = []
-    for path in config.recordings:
-        try:
-            found += audio.find_recordings([path])
-        except InputError as error:
-            cli.complain(error)
-            bad = 2
-    if not found:
-        return bad
-    recogniser = _recogniser(config)
-    for path, name in name_apart(found).items():
-        try:
-            wave = audio.load(path)
-        except InputError as error:
-            cli.complain(error)
-            bad = 2
-            continue
-        print(f"{name}\t{recogniser(wave)}", flush=True)
-    return bad
+
+    def prepare() -> Handler:
+        recogniser = _recogniser(config)
+        return lambda wave, name: [f"{name}\t{recogniser(wave)}"]
+
+    return print_each(config.recordings, prepare)
 
 
 def _recogniser(config: TranscribeConfig) -> Recogniser | WhisperFolder:

@@ -12,7 +12,7 @@ from PIL import Image
 from attngan import checkpoint
 from datasets import cli
 from datasets.errors import InputError
-from s2i import generate
+from s2i import generate, recordings
 
 RATE = 16_000
 
@@ -228,7 +228,7 @@ def test_recordings_that_are_called_alike_do_not_overwrite_each_other(run, wav, 
     ],
 )
 def test_names(paths, wanted):
-    named = list(generate.name_apart(map(Path, paths)).values())
+    named = list(recordings.name_apart(map(Path, paths)).values())
     assert len({name.casefold() for name in named}) == len(named)
     if wanted is not None:
         assert named == wanted
