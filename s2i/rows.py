@@ -1,0 +1,68 @@
+"""The rows of the table of results: what each model is given, and how it differs from the shipped one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from attngan.gan_config import GanConfig
+from datasets.errors import InputError
+
+# Sentence only, and only what StackGAN-v2 learns from: the discriminators' joint losses (Zhang et al. 2018, section 4).
+STACKGAN = {"attention": False, "damsm_weight": 0.0, "feature_width": 0}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A model that is trained to be compared with.
+
+    Attributes:
+        about: what it is, for readers of the table.
+        condition: what it paints in training: text or speech.
+        text_free: whether its encoders are those that never saw a caption.
+        changes: fields of `GanConfig` in which it differs from the direct model.
+    """
+
+    about: str
+    condition: str
+    text_free: bool = False
+    changes: dict[str, Any] = field(default_factory=dict)
+
+
+TRAINED = {
+    "stackgan": Row("StackGAN-v2 from true captions: sentence only", "text", changes=STACKGAN),
+    "stackgan_speech": Row("StackGAN-v2 from the speech encoder's sentence", "speech", changes=STACKGAN),
+    "attngan": Row("AttnGAN from true captions", "text"),
+    "s2i_equal": Row("direct, trained with the budget of the rows above", "speech"),
+    "s2i_text_free": Row("direct, no caption text in any training step", "speech", text_free=True),
+}
+OTHERS = {
+    "real": "the test photographs themselves",
+    "s2i": "direct, the shipped model",
+    "transcribe": "recording to words, then the AttnGAN of the row attngan",
+}
+NAMES = ("real", "stackgan", "stackgan_speech", "attngan", "transcribe", "s2i", "s2i_equal", "s2i_text_free")
+
+
+def check(names: tuple[str, ...], known: tuple[str, ...] = NAMES) -> None:
+    """Refuse names of rows that are not known, or named twice.
+
+    Raises:
+        InputError: with those that are known.
+    """
+    for name in names:
+        if name not in known:
+            raise InputError(f"{name}: no such row; known are {', '.join(known)}")
+    if len(set(names)) < len(names):
+        raise InputError(f"{','.join(names)}: names a row twice; name each once")
+
+
+def trainings(name: str, stages: Sequence[GanConfig], runs: Path) -> list[GanConfig]:
+    """The trainings of a row, one after the other: `stages` with its changes, each from where the one before ended."""
+    row = TRAINED[name]
+    found: list[GanConfig] = []
+    for config in stages:
+        start = {"init": found[-1].run / "checkpoint.safetensors", "freeze": len(found)} if found else {}
+        run = runs / f"{name}-{config.base * 2 ** len(found)}"
+        found.append(replace(config, run=run, condition=row.condition, **start, **row.changes))
+    return found
