@@ -36,7 +36,7 @@ class Classifier(nn.Module):
         *,
         n_species: int,
         size: int = 96,
-        width: int = 32,
+        width: int = 24,
         blocks: tuple[int, ...] = (1, 1, 2, 2),
         dropout: float = 0.3,
     ) -> None:
@@ -93,7 +93,7 @@ class ClassifierConfig:
     """Of the labels."""
     size: int = 96
     """Side in px of the pictures that it sees."""
-    width: int = 32
+    width: int = 24
     """Channels of its first stage."""
     blocks: tuple[int, int, int, int] = (1, 1, 2, 2)
     """Residual blocks in each of its stages."""

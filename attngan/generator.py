@@ -170,13 +170,16 @@ class Generator(nn.Module):
         first = [self.augmentation, self.initial] if stage == 0 else [self.refine[stage - 1]]
         return [*first, self.heads[stage]]
 
-    def forward(self, condition: Condition, noise: Tensor, spread: Tensor | None = None) -> Painting:
+    def forward(
+        self, condition: Condition, noise: Tensor, spread: Tensor | None = None, *, stages: int | None = None
+    ) -> Painting:
         """Paint.
 
         Args:
             condition: B captions.
             noise: [B, noise], standard normal.
             spread: [B, conditioning], standard normal, of the conditioning augmentation; None paints its mean.
+            stages: paint only the first so many pictures; None paints all.
         """
         mean, log_variance = self.augmentation(condition.sentence)
         mean, log_variance = mean.float(), log_variance.float()
@@ -185,7 +188,8 @@ class Generator(nn.Module):
         x = self.initial(style)
         colours = self.heads[0](x).float()
         pictures, attention = [torch.tanh(colours)], []
-        for refine, head in zip(self.refine, self.heads[1:], strict=True):
+        refinements = list(zip(self.refine, self.heads[1:], strict=True))
+        for refine, head in refinements if stages is None else refinements[: stages - 1]:
             x, looked = refine(x, condition, style)
             added = head(x).float()
             colours = added + F.interpolate(colours, scale_factor=2.0, mode="bilinear") if self.skip else added

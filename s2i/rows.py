@@ -36,12 +36,18 @@ TRAINED = {
     "s2i_equal": Row("direct, trained with the budget of the rows above", "speech"),
     "s2i_text_free": Row("direct, no caption text in any training step", "speech", text_free=True),
 }
+SHIPPED_BUDGET = 206_800  # pictures, in the five trainings that its card lists
 OTHERS = {
     "real": "the test photographs themselves",
     "s2i": "direct, the shipped model",
     "transcribe": "recording to words, then the AttnGAN of the row attngan",
 }
 NAMES = ("real", "stackgan", "stackgan_speech", "attngan", "transcribe", "s2i", "s2i_equal", "s2i_text_free")
+
+
+def about(name: str) -> str:
+    """What a row is, for readers of the table."""
+    return TRAINED[name].about if name in TRAINED else OTHERS[name]
 
 
 def check(names: tuple[str, ...], known: tuple[str, ...] = NAMES) -> None:
@@ -62,7 +68,9 @@ def trainings(name: str, stages: Sequence[GanConfig], runs: Path) -> list[GanCon
     row = TRAINED[name]
     found: list[GanConfig] = []
     for config in stages:
-        start = {"init": found[-1].run / "checkpoint.safetensors", "freeze": len(found)} if found else {}
+        start: dict[str, Any] = (
+            {"init": found[-1].run / "checkpoint.safetensors", "freeze": len(found)} if found else {}
+        )
         run = runs / f"{name}-{config.base * 2 ** len(found)}"
         found.append(replace(config, run=run, condition=row.condition, **start, **row.changes))
     return found

@@ -29,6 +29,7 @@ Recording: TypeAlias = str | Path | Tensor | np.ndarray
 
 FORMAT = 1
 ABOUT, ARPA, LANGUAGE, DICTIONARY = "recogniser.json", "captions.lm", "captions.lm.bin", "captions.dict"
+SHIPPED = Path("pretrained", "recogniser")  # learnt from the captions that the shipped model was trained with
 AGAIN = "remove it and build it again"
 PADDING = 0.3  # seconds of quiet before and after
 NOISE = 1e-3  # its standard deviation, -60 dB: a quiet room
@@ -91,13 +92,25 @@ class Recogniser:
         Raises:
             InputError: if it is not a recording, or too short, too long or silent.
         """
-        sound = self._speech.AudioData(_to_pcm(_wave(recording)), audio.SAMPLE_RATE, 2)
+        return " ".join(word for word, _, _ in self.timed(recording))
+
+    def timed(self, recording: Recording) -> list[tuple[str, float, float]]:
+        """Each word of `recording` with its start and end in seconds; arguments and errors as for a call."""
+        wave = _wave(recording)
+        sound = self._speech.AudioData(_to_pcm(wave), audio.SAMPLE_RATE, 2)
         try:
-            return self._speech.Recognizer().recognize_sphinx(sound, language=self._language)
-        except self._speech.UnknownValueError:
-            return ""
+            decoder = self._speech.Recognizer().recognize_sphinx(sound, language=self._language, show_all=True)
         except (self._speech.RequestError, RuntimeError) as error:  # files that went away or changed meanwhile
             raise InputError(f"{self.folder}: is damaged ({error}); {AGAIN}") from error
+        if decoder.hyp() is None:
+            return []
+        seconds = len(wave) / audio.SAMPLE_RATE
+        found = []
+        for part in decoder.seg():  # its frames are 10 ms; variants are called red(2)
+            if part.word[0] not in "<[+":  # silence and noise: <sil>, [NOISE], ++BREATH++
+                start, end = (min(max(0.0, n / 100 - PADDING), seconds) for n in (part.start_frame, part.end_frame + 1))
+                found.append((part.word.partition("(")[0], start, end))
+        return found
 
 
 class WhisperFolder:
@@ -204,7 +217,8 @@ class TranscribeConfig:
     recordings: Positional[tuple[Path, ...]] = ()
     """Recordings (wav, flac, ogg, mp3; 0.3 to 30 s), or folders of them."""
     corpus: Path = Path("data/cub.h5")
-    """Corpus whose training captions tell which words to expect; what is learnt is kept beside it (cub.recogniser)."""
+    """Corpus whose training captions tell which words to expect; what is learnt is kept beside it (cub.recogniser).
+    Where the default one is not there, the shipped pretrained/recogniser listens."""
     model: Path | None = None
     """A folder to take as it is instead: a recogniser kept by an earlier call, or a downloaded Whisper model."""
 
@@ -217,19 +231,25 @@ def main(arguments: list[str]) -> int:
         raise InputError("recordings: none given; name at least one recording, or a folder of them")
 
     def prepare() -> Handler:
-        recogniser = _recogniser(config)
-        return lambda wave, name: [f"{name}\t{recogniser(wave)}"]
+        listener = recogniser(config.corpus, config.model)
+        return lambda wave, name: [f"{name}\t{listener(wave)}"]
 
     return print_each(config.recordings, prepare)
 
 
-def _recogniser(config: TranscribeConfig) -> Recogniser | WhisperFolder:
-    """The one in the folder of `config`, or one of the training captions of its corpus."""
-    if config.model:
-        return WhisperFolder(config.model) if (config.model / "config.json").is_file() else Recogniser(config.model)
-    corpus = Corpus(config.corpus)
+def recogniser(corpus_file: Path, model: Path | None = None) -> Recogniser | WhisperFolder:
+    """The one in the folder `model`, or one of the training captions of a corpus, kept beside it.
+
+    Raises:
+        InputError: if a file is missing or damaged, or if a package is missing.
+    """
+    if model:
+        return WhisperFolder(model) if (model / "config.json").is_file() else Recogniser(model)
+    if not corpus_file.exists() and corpus_file.resolve() == cli.repository() / "data" / "cub.h5":
+        return Recogniser(cli.repository() / SHIPPED)
+    corpus = Corpus(corpus_file)
     learnt = np.flatnonzero(np.isin(corpus.caption_picture, corpus.pictures_of("train")))
-    return Recogniser.from_captions([corpus.captions[k] for k in learnt], config.corpus.with_suffix(".recogniser"))
+    return Recogniser.from_captions([corpus.captions[k] for k in learnt], corpus_file.with_suffix(".recogniser"))
 
 
 if __name__ == "__main__":

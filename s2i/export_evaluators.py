@@ -1,0 +1,81 @@
+"""The command that makes the folder of evaluators: classifier, judge, and statistics of the real photographs."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from attngan import checkpoint, classifier, encoders
+from attngan.evaluators import CLASSIFIER, JUDGE, REAL, Matcher, RealStatistics, SpeciesExtractor
+from datasets import cli
+from datasets.corpus import Corpus
+from datasets.errors import InputError
+from datasets.files import make_folder
+from datasets.loader import Pictures, to_unit
+from s2i.export import halve
+
+LIMIT = 10_000_000  # bytes in all
+
+
+@dataclass(frozen=True)
+class ExportConfig:
+    """What becomes the evaluators."""
+
+    classifier: Path = Path("runs/classifier/classifier.safetensors")
+    """Classifier of species."""
+    judge: Path = Path("runs/judge/best.safetensors")
+    """DAMSM that no generator is trained with."""
+    corpus: Path = Path("data/cub.h5")
+    """Corpus whose test photographs the statistics are of."""
+    side: int = 128
+    """Side in px that the photographs are reduced to before the evaluators look, that of the pictures they score."""
+    output: Path = Path("pretrained/evaluators")
+    """Folder to write."""
+
+    def __post_init__(self) -> None:
+        cli.check_range("side", self.side, 32, 1024)
+
+
+def main(arguments: list[str]) -> None:
+    """Export what the command line asks for."""
+    export(cli.parse_tool(ExportConfig, arguments, description="Make the folder of evaluators."))
+
+
+def export(config: ExportConfig) -> list[Path]:
+    """Write half-precision copies and the statistics; print their sizes.
+
+    Raises:
+        InputError: if a file is not what its option wants, or if all together are too large.
+    """
+    make_folder(config.output)
+    parts = [
+        (config.classifier, f"{classifier.KIND}-weights", CLASSIFIER),
+        (config.judge, f"{encoders.DAMSM_KIND}-weights", JUDGE),
+    ]
+    for source, kind, name in parts:
+        state, description = checkpoint.load(source, kind)
+        checkpoint.save(config.output / name, halve(state), description)
+    Matcher(config.output / JUDGE)  # what does not load is not shipped
+    extractor = SpeciesExtractor(config.output / CLASSIFIER)
+    corpus = Corpus(config.corpus)
+    indices = corpus.pictures_of("test")
+    pictures = Pictures(corpus, indices, config.side)
+    features = []
+    for chosen in tqdm(torch.from_numpy(indices).split(64), desc="photographs", unit="batch"):
+        crops = torch.stack([torch.from_numpy(pictures.crop(int(index), None).copy()) for index in chosen])
+        features.append(extractor(to_unit(crops.permute(0, 3, 1, 2)))[0])
+    statistics = RealStatistics.of(torch.cat(features), extractor.identity)
+    statistics.save(config.output / REAL, {"corpus": corpus.config, "split": "test", "side": config.side})
+    written = [config.output / name for name in (CLASSIFIER, JUDGE, REAL)]
+    size = sum(path.stat().st_size for path in written)
+    print(", ".join(f"{path.name} {path.stat().st_size / 1e6:.1f} MB" for path in written), f"of {LIMIT / 1e6:.0f} MB")
+    if size > LIMIT:
+        raise InputError(
+            f"{config.output}: {size / 1e6:.1f} MB in all, more than {LIMIT / 1e6:.0f}; train smaller ones"
+        )
+    return written
+
+
+if __name__ == "__main__":
+    cli.run(main)

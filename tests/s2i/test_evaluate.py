@@ -1,0 +1,264 @@
+"""The evaluation as a person runs it, with small networks of random weights on a few drawn birds."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from attngan import checkpoint, classifier
+from attngan.encoders import build_image_encoder
+from attngan.text_encoder import TextEncoder
+from datasets import prepare
+from datasets.captions import Vocabulary
+from datasets.corpus import Corpus
+from datasets.errors import InputError
+from s2i import evaluate, export_evaluators, painters, rows, transcripts
+from s2i.evaluation import EvaluateConfig, Evaluation
+from s2i.painters import Trials
+
+BLUEPRINT = {"trunk": "scratch", "size": 32, "width": 4, "blocks": [1, 1, 1, 1]}
+SIDE = 16
+
+
+def write_damsm(path, vocabulary, seed, cell="lstm"):
+    torch.manual_seed(seed)
+    state = {
+        "image": build_image_encoder({**BLUEPRINT, "weights": None}).state_dict(),
+        "caption": TextEncoder(n_words=len(vocabulary), cell=cell).state_dict(),
+    }
+    about = {"kind": "damsm-weights", "image": BLUEPRINT, "caption": "text", "vocabulary": vocabulary.words}
+    checkpoint.save(path, state, {**about, "cell": cell})
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A corpus, evaluators and weights of every row."""
+    root = tmp_path_factory.mktemp("evaluate")
+    birds = prepare.build(
+        prepare.PrepareConfig(
+            source="drawn",
+            output=root / "birds.h5",
+            recordings_per_picture=1,
+            measuring_recordings_per_picture=1,
+            short_side=32,
+            engines=("espeak",),
+            drawn_pictures=96,
+            drawn_species=12,
+            workers=1,
+        )
+    )
+    vocabulary = Vocabulary.build(Corpus(birds).captions)
+    write_damsm(root / "judge.safetensors", vocabulary, 5, "gru")
+    torch.manual_seed(6)
+    network = classifier.Classifier(n_species=12, size=32, width=4, blocks=(1, 1, 1, 1))
+    about = {"kind": "classifier-weights", "classifier": network.arguments}
+    checkpoint.save(root / "classifier.safetensors", network.state_dict(), about)
+    folders = SimpleNamespace(root=root, birds=birds, vocabulary=vocabulary, evaluators=root / "evaluators")
+    export_evaluators.main(
+        f"--classifier {root}/classifier.safetensors --judge {root}/judge.safetensors --corpus {birds} --side 32 "
+        f"--output {folders.evaluators}".split()
+    )
+    return folders
+
+
+@pytest.fixture
+def setting(place, small, tmp_path):
+    """What the command is given; the weights of the rows are made anew, so that tests may spoil them."""
+    model, baselines = tmp_path / "model", tmp_path / "baselines"
+    small.encoder(model / "speech.safetensors")
+    small.generator(model / "generator.safetensors")
+    write_damsm(model / "damsm.safetensors", place.vocabulary, 4)
+    for name, row in rows.TRAINED.items():
+        options = {"attention": False} if not row.changes.get("attention", True) else {}
+        small.generator(baselines / f"{name}.safetensors", stages=2, **options)
+        if row.text_free:
+            small.encoder(baselines / f"{name}-speech.safetensors")
+    return {
+        "models": "real,stackgan,attngan,s2i,s2i_text_free",
+        "corpus": place.birds,
+        "model": model,
+        "baselines": baselines,
+        "evaluators": place.evaluators,
+        "text_free": tmp_path / "none",
+        "noise_samples": 0,
+        "side": SIDE,
+        "splits": 2,
+        "work": tmp_path / "work",
+        "output": tmp_path / "out" / "results.json",
+    }
+
+
+def words(setting):
+    return [word for name, value in setting.items() for word in (f"--{name.replace('_', '-')}", str(value))]
+
+
+def test_table_results_and_page(setting, capsys):
+    evaluate.main(words(setting))
+    output = setting["output"]
+    found = json.loads(output.read_text())
+    assert list(found["rows"]) == setting["models"].split(",")
+    assert {"commit", "command", "seed", "machine", "samples", "budget_pictures", "extractor"} <= found["meta"].keys()
+    for name, row in found["rows"].items():
+        assert row["about"]
+        assert row["inception_score"]["mean"] >= 1
+        assert {"mean", "std"} == row["fid"].keys() == row["r_precision"].keys() == row["r_precision_held_out"].keys()
+        assert 0 <= row["r_precision_held_out"]["mean"] <= 100
+        assert {"at_1", "at_5", "at_10", "mean_average_precision"} == row["recall"].keys()
+        assert ("budget_pictures" in row) == (name != "real")
+    assert found["rows"]["real"]["fid"]["mean"] < found["rows"]["s2i"]["fid"]["mean"]
+    assert {"text", "seen_voices", "unseen_voices"} == found["retrieval"].keys()
+    out = capsys.readouterr()
+    assert "stackgan" in out.out
+    assert "classifier of bird species" in out.out
+    assert "text-free" in out.err
+    page = output.with_suffix(".md").read_text()
+    assert output.with_suffix(".jpg").name in page
+    assert Image.open(output.with_suffix(".jpg")).width > 400
+
+
+def test_a_stopped_evaluation_goes_on_where_it_was(setting, monkeypatch):
+    monkeypatch.setattr("s2i.evaluation.CHUNK", 4)
+    looked = []
+    look = Evaluation._look_at
+
+    def stop_after_three(self, make, chosen):
+        looked.append(len(chosen))
+        if len(looked) == 4:
+            raise KeyboardInterrupt
+        return look(self, make, chosen)
+
+    monkeypatch.setattr(Evaluation, "_look_at", stop_after_three)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate.main(words(setting))
+    assert not setting["output"].exists()
+    evaluate.main(words(setting))
+    total = len(looked)
+    first = json.loads(setting["output"].read_text())
+    evaluate.main(words(setting))
+    assert len(looked) == total  # nothing was looked at again
+    again = json.loads(setting["output"].read_text())
+    assert again["rows"] == first["rows"]
+    monkeypatch.setattr("s2i.evaluation.CHUNK", 256)
+    evaluate.main(words({**setting, "work": setting["work"].with_name("anew")}))
+    whole = json.loads(setting["output"].read_text())
+    assert whole["rows"]["real"]["r_precision"] == first["rows"]["real"]["r_precision"]
+
+
+def test_other_weights_are_scored_anew(setting, small):
+    setting |= {"models": "s2i"}
+    evaluate.main(words(setting))
+    first = json.loads(setting["output"].read_text())["rows"]
+    small.generator(setting["model"] / "generator.safetensors", widths=(6,))
+    evaluate.main(words(setting))
+    assert json.loads(setting["output"].read_text())["rows"] != first
+
+
+def test_the_transcribing_row_paints_what_was_heard(setting, monkeypatch):
+    monkeypatch.setattr("s2i.evaluation.recogniser", lambda *_: "listener")
+
+    def hear(corpus, recordings, listener, *_, **__):
+        assert listener == "listener"
+        return [corpus.captions[corpus.recording_caption[k]] for k in recordings]
+
+    monkeypatch.setattr(transcripts, "transcribe", hear)
+    setting |= {"models": "attngan,transcribe"}
+    evaluate.main(words(setting))
+    found = json.loads(setting["output"].read_text())["rows"]
+    assert found["transcribe"]["word_error_rate"] == 0
+    for measure in ("fid", "r_precision", "inception_score", "colours"):
+        assert found["transcribe"][measure] == found["attngan"][measure]  # all heard, so the same pictures
+    monkeypatch.setattr(transcripts, "transcribe", lambda c, r, *_, **__: ["" for _ in r])
+    evaluate.main(words(setting))
+    found = json.loads(setting["output"].read_text())["rows"]
+    assert found["transcribe"]["word_error_rate"] == 100
+    assert found["transcribe"]["fid"] != found["attngan"]["fid"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"models": "s2i,gan"}, "gan: no such row; known are real"),
+        ({"models": "s2i,s2i"}, "twice"),
+        ({"samples": 1000}, "--samples 1000: .* give fewer"),
+        ({"samples": 1}, "fewer than --splits"),
+        ({"splits": 50, "models": "s2i"}, "splits 50"),
+        ({"side": 512}, "--side 512: a model paints"),
+        ({"corpus": "none.h5"}, "none.h5: corpus not found"),
+        ({"table": "captions.csv"}, "--folder"),
+        ({"baselines": "none"}, "stackgan.safetensors: .* not found"),
+        ({"evaluators": "none"}, "classifier.safetensors: .* not found"),
+    ],
+)
+def test_what_cannot_be_scored_is_one_line(setting, changes, message):
+    with pytest.raises(InputError, match=message) as refused:
+        evaluate.main(words({**setting, **changes}))
+    assert "\n" not in str(refused.value)
+    assert not setting["output"].exists()
+
+
+def test_statistics_of_another_extractor_are_refused(setting, tmp_path, place):
+    spoilt = tmp_path / "spoilt"
+    spoilt.mkdir()
+    for path in place.evaluators.iterdir():
+        (spoilt / path.name).write_bytes(path.read_bytes())
+    network = classifier.Classifier(n_species=12, size=32, width=4, blocks=(1, 1, 1, 1))
+    about = {"kind": "classifier-weights", "classifier": network.arguments}
+    checkpoint.save(spoilt / "classifier.safetensors", network.state_dict(), about)
+    with pytest.raises(InputError, match="another extractor"):
+        evaluate.main(words({**setting, "evaluators": spoilt}))
+
+
+def test_pictures_of_another_model_are_scored_from_a_folder(setting, tmp_path, capsys):
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    lines = ["image,caption"]
+    for number in range(12):
+        Image.fromarray(rng.integers(0, 256, (40, 40, 3), dtype=np.uint8)).save(folder / f"{number}.png")
+        lines.append(f"{number}.png,a red bird with wings number {number}")
+    (tmp_path / "captions.csv").write_text("\n".join(lines))
+    more = {"folder": folder, "table": tmp_path / "captions.csv", "corpus": "none.h5"}
+    evaluate.main(words({**setting, **more}))
+    found = json.loads(setting["output"].read_text())
+    (row,) = found["rows"].values()
+    assert row["pictures"] == 12
+    assert row["fid"]["mean"] > 0
+    assert "r_precision_held_out" in row
+    assert "theirs" in capsys.readouterr().out
+
+
+def test_trials_are_test_pictures_in_unheard_voices(place):
+    corpus = Corpus(place.birds)
+    trials = Trials.of(corpus, 0, 0)
+    assert len(trials) == len(corpus.pictures_of("test"))
+    assert set(trials.pictures) == set(corpus.pictures_of("test"))
+    assert not corpus.voice_heard[corpus.recording_voice[trials.recordings]].any()
+    assert [corpus.captions[corpus.recording_caption[k]] for k in trials.recordings] == trials.captions
+    assert (corpus.recording_picture[trials.recordings] == trials.pictures).all()
+    few, other = Trials.of(corpus, 4, 0), Trials.of(corpus, 4, 1)
+    assert len(few) == 4
+    assert list(few.pictures) == list(Trials.of(corpus, 4, 0).pictures) != list(other.pictures)
+    heard = Trials.of(corpus, 4, 0, heard=True)
+    assert corpus.voice_heard[corpus.recording_voice[heard.recordings]].all()
+
+
+def test_a_painting_depends_on_its_own_seed_alone(setting):
+    painter = painters.load("attngan", model=setting["model"], baselines=setting["baselines"])
+    assert not painter.spoken
+    condition = painter.read(["a red bird", "", "a blue bird with a long beak"])
+    seeds = [(0, 0, k) for k in range(3)]
+    pictures = painter.paint(condition, seeds, SIDE)
+    assert pictures.shape == (3, 3, SIDE, SIDE)
+    alone = painter.paint(condition[1:2], seeds[1:2], SIDE)
+    torch.testing.assert_close(alone, pictures[1:2], atol=0.05, rtol=0)
+    assert (painter.paint(condition, [(0, 1, k) for k in range(3)], SIDE) - pictures).abs().mean() > 0.01
+    smaller = painter.paint(condition, seeds, 8)
+    assert smaller.shape == (3, 3, 8, 8)
+
+
+def test_the_defaults_are_the_shipped_files():
+    config = EvaluateConfig()
+    assert config.names == rows.NAMES

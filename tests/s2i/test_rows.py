@@ -1,0 +1,49 @@
+from pathlib import Path
+
+import pytest
+
+from attngan.gan_config import GanConfig
+from datasets.errors import InputError
+from s2i import rows
+
+STAGES = (GanConfig(stages=1, pictures=10), GanConfig(stages=2, pictures=5))
+
+
+def test_every_row_has_a_name_and_a_word_about_it():
+    assert set(rows.NAMES) == {*rows.TRAINED, *rows.OTHERS}
+    assert all(rows.about(name) for name in rows.NAMES)
+
+
+def test_unknown_rows_are_refused_with_those_that_are_known():
+    rows.check(("s2i", "real"))
+    with pytest.raises(InputError, match=r"gan: no such row; known are real, stackgan") as refused:
+        rows.check(("s2i", "gan"))
+    assert all(name in str(refused.value) for name in rows.NAMES)
+    with pytest.raises(InputError, match="twice"):
+        rows.check(("s2i", "s2i"))
+
+
+@pytest.mark.parametrize("name", rows.TRAINED)
+def test_each_training_starts_where_the_one_before_ended(name):
+    first, second = rows.trainings(name, STAGES, Path("runs"))
+    assert first.init is None
+    assert first.freeze == 0
+    assert second.init == first.run / "checkpoint.safetensors"
+    assert second.freeze == 1
+    assert (first.run.name, second.run.name) == (f"{name}-64", f"{name}-128")
+
+
+def test_all_rows_have_the_same_budget_and_care():
+    free = {"run", "init", "condition", *rows.STACKGAN}
+    for stage in range(2):
+        configs = [vars(rows.trainings(name, STAGES, Path("runs"))[stage]) for name in rows.TRAINED]
+        for name in configs[0].keys() - free:
+            assert len({str(config[name]) for config in configs}) == 1, name
+
+
+def test_stackgan_knows_the_sentence_alone():
+    for name in ("stackgan", "stackgan_speech"):
+        for config in rows.trainings(name, STAGES, Path("runs")):
+            assert not config.attention
+            assert config.damsm_weight == 0
+            assert config.generator().arguments["attention"] is False

@@ -1,0 +1,112 @@
+import json
+
+import pytest
+import torch
+
+from attngan import checkpoint
+from attngan.encoders import build_image_encoder
+from attngan.generator import load_generator
+from attngan.text_encoder import TextEncoder
+from datasets import prepare
+from datasets.captions import Vocabulary
+from datasets.corpus import Corpus
+from datasets.errors import InputError
+from s2i import painters, rows, train_baselines
+from s2i.speech_encoder import SpeechEncoder
+from s2i.train_baselines import BaselinesConfig
+
+BLUEPRINT = {"trunk": "scratch", "size": 32, "width": 4, "blocks": [1, 1, 1, 1]}
+GAMMAS = {"gamma1": 4.0, "gamma2": 5.0, "gamma3": 10.0}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """Drawn birds, a model folder with encoders of random weights, and a text-free DAMSM."""
+    root = tmp_path_factory.mktemp("baselines")
+    prepare.build(
+        prepare.PrepareConfig(
+            source="drawn",
+            output=root / "birds.h5",
+            recordings_per_picture=1,
+            measuring_recordings_per_picture=1,
+            short_side=40,
+            engines=("espeak",),
+            drawn_pictures=60,
+            drawn_species=12,
+            workers=1,
+        )
+    )
+    vocabulary = Vocabulary.build(Corpus(root / "birds.h5").captions)
+    torch.manual_seed(1)
+    image = build_image_encoder({**BLUEPRINT, "weights": None}).state_dict()
+    about = {"kind": "damsm-weights", "image": BLUEPRINT, "config": GAMMAS}
+    text = TextEncoder(n_words=len(vocabulary)).state_dict()
+    written = {"caption": "text", "vocabulary": vocabulary.words, "cell": "lstm"}
+    checkpoint.save(root / "model/damsm.safetensors", {"image": image, "caption": text}, {**about, **written})
+    for path, kind in ((root / "model/speech.safetensors", "speech-encoder-weights"), (root / "free", "damsm-weights")):
+        speech = SpeechEncoder(width=12, hidden=8, segments=6)
+        spoken = {"kind": kind, "speech": speech.arguments, "caption": "speech"}
+        checkpoint.save(path, {"image": image, "caption": speech.state_dict()}, {**about, **spoken})
+    return root
+
+
+@pytest.fixture
+def options(place, tmp_path):
+    return {
+        "size": "tiny",
+        "corpus": place / "birds.h5",
+        "damsm": place / "model/damsm.safetensors",
+        "sen": place / "model/speech.safetensors",
+        "text_free": place / "free",
+        "runs": tmp_path / "runs",
+        "output": tmp_path / "baselines",
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", rows.TRAINED)
+def test_a_row_is_trained_and_paints(name, options, place):
+    config = BaselinesConfig(rows=(name,), pictures=(16, 8), **options)
+    written = train_baselines.train(config)
+    assert all(path.is_file() for path in written)
+    generator, about = load_generator(options["output"] / f"{name}.safetensors")
+    assert len(generator) == 2
+    assert about["budget_pictures"] == 24
+    assert generator.arguments["attention"] is not name.startswith("stackgan")
+    for side, pictures in zip(generator.sides, (16, 8), strict=True):
+        settings = json.loads((options["runs"] / f"{name}-{side}" / "config.json").read_text())
+        assert settings["pictures"] == pictures
+    painter = painters.load(name, model=place / "model", baselines=options["output"])
+    assert painter.budget == 24
+    assert painter.spoken == (rows.TRAINED[name].condition == "speech")
+    condition = painter.listen([torch.randn(90, 40)]) if painter.spoken else painter.read(["a red bird"])
+    assert painter.paint(condition, [(0, 0)], 32).shape == (1, 3, 32, 32)
+    first = {path: path.read_bytes() for path in written}
+    train_baselines.train(config)  # a finished row is left as it is
+    assert {path: path.read_bytes() for path in written} == first
+
+
+def test_the_text_free_row_never_meets_text(options):
+    config = BaselinesConfig(**options)
+    for stage in config.trainings("s2i_text_free"):
+        assert stage.condition == "speech"
+        assert stage.damsm == stage.sen == options["text_free"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"rows": ("s2i",)}, "s2i: no such row; known are stackgan"),
+        ({"pictures": (0, 5)}, "--pictures 0"),
+        ({"size": "huge"}, "--size huge"),
+    ],
+)
+def test_bad_options_are_refused(options, changes, message):
+    with pytest.raises(InputError, match=message):
+        BaselinesConfig(**{**options, **changes})
+
+
+def test_a_missing_encoder_is_one_line(options, tmp_path):
+    config = BaselinesConfig(rows=("attngan",), **{**options, "damsm": tmp_path / "none"})
+    with pytest.raises(InputError, match=r"none: .*not found"):
+        train_baselines.train(config)
