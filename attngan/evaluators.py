@@ -13,7 +13,7 @@ from attngan.classifier import load_classifier
 from attngan.distances import Moments, moments
 from attngan.image_encoder import ImageEncoder
 from attngan.text_encoder import TextEncoder
-from datasets.captions import Vocabulary, pad
+from datasets.captions import Vocabulary, pad, tokenize
 from datasets.errors import InputError
 from datasets.files import sha256
 from datasets.loader import Batch
@@ -29,10 +29,12 @@ class Extractor(Protocol):
     Attributes:
         name: for readers of a number that it made.
         identity: tells its weights from others.
+        features_identity: tells the weights that make the features from others.
     """
 
     name: str
     identity: str
+    features_identity: str
 
     def __call__(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
         """Features [N, F] and class probabilities [N, C] of pictures [N, 3, S, S] in [-1, 1]."""
@@ -51,7 +53,7 @@ class SpeciesExtractor:
 
     def __init__(self, path: Path) -> None:
         self._classifier, _ = load_classifier(path)
-        self.identity = sha256(path)[:16]
+        self.identity = self.features_identity = sha256(path)[:16]
         self.name = f"classifier of bird species trained here ({self.identity[:8]})"
 
     @torch.no_grad()
@@ -80,7 +82,9 @@ class Matcher:
         """Sentence vectors [N, D] of N captions; one without words counts as an unknown word."""
         found = []
         for first in range(0, len(captions), 256):
-            numbers = [self.vocabulary.encode(text) if text.strip() else [1] for text in captions[first : first + 256]]
+            numbers = [
+                self.vocabulary.encode(text) if tokenize(text) else [1] for text in captions[first : first + 256]
+            ]
             tokens, mask = pad(numbers)
             rows = torch.arange(len(numbers))
             found.append(self.text.encode(Batch(rows, rows, tokens=tokens, token_mask=mask)).sentence)
@@ -157,7 +161,7 @@ class RealStatistics(NamedTuple):
     Attributes:
         moments: of the extractor's features of all of them.
         features: of some of them, [at most 1000, F], for the kernel distance.
-        extractor: identity of the extractor.
+        extractor: `features_identity` of the extractor.
         total: how many photographs.
     """
 
@@ -190,10 +194,10 @@ class RealStatistics(NamedTuple):
             InputError: if the file is missing or damaged, or was made by another extractor.
         """
         state, about = checkpoint.load(path, REAL_KIND)
-        if about.get("extractor") != extractor.identity:
+        if about.get("extractor") != extractor.features_identity:
             raise InputError(
                 f"{path}: statistics by another extractor ({about.get('extractor')}) than {extractor.name}; give those "
                 "that belong to it, or a corpus to make them from"
             )
         found = Moments(state["mean"].double().numpy(), state["covariance"].double().numpy())
-        return cls(found, state["features"].float(), extractor.identity, int(about["total"]))
+        return cls(found, state["features"].float(), extractor.features_identity, int(about["total"]))

@@ -26,7 +26,7 @@ def read(path: Path, *, short_side: int, seed: int) -> tuple[list[Entry], dict[s
         InputError: for a missing column or file, a duplicated row, an unknown split, a byte that is not UTF-8.
     """
     entries: dict[Path, Entry] = {}
-    for line, row in _rows(path):
+    for line, row in rows(path):
         _add_row(f"{path}: line {line}", path.parent, row, entries, short_side)
     if not entries:
         raise InputError(f"{path}: has no rows; add a line for each recording")
@@ -42,8 +42,13 @@ def read(path: Path, *, short_side: int, seed: int) -> tuple[list[Entry], dict[s
     return list(entries.values()), {path.name: sha256(path), "pictures and recordings": together.hexdigest()}
 
 
-def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
-    """The rows below the first, each with the number of its line, as text by column."""
+def rows(path: Path, required: tuple[str, ...] = REQUIRED) -> list[tuple[int, dict[str, str]]]:
+    """The rows of a table below the first, each with the number of its line, as text by column.
+
+    Raises:
+        InputError: for a missing file, a byte that is not UTF-8, a `required` column that is missing, a column that is
+            named twice, or a row of more fields than columns.
+    """
     data = require_file(path, "table of pictures and recordings").read_bytes()
     try:
         text = data.decode("utf-8-sig")
@@ -56,9 +61,9 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
     found: list[tuple[int, dict[str, str]]] = []
     try:
         columns = [name.strip().lower() for name in next(reader, [])]
-        for name in REQUIRED:
+        for name in required:
             if name not in columns:
-                wanted = f"the first line must name {' and '.join(REQUIRED)}, with commas between"
+                wanted = f"the first line must name {' and '.join(required)}, with commas between"
                 raise InputError(f"{path}: column {name!r} is missing; {wanted}")
         if twice := [name for name in columns if name and columns.count(name) > 1]:
             raise InputError(f"{path}: column {twice[0]!r} is named twice; remove one of the two")

@@ -67,7 +67,7 @@ def evaluate_folder(config: EvaluateConfig, folder: Path) -> dict[str, Any]:
         InputError: for pictures or a table that cannot be used, too few pictures, or a missing evaluator.
     """
     evaluators = load_evaluators(config)
-    if config.inception is None and config.bird_inception is None:
+    if config.inception is None:
         real = RealStatistics.load(config.evaluators / REAL, evaluators.extractor)
     else:
         real = Evaluation(config).statistics()

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from attngan.inception import InceptionExtractor
 from torch import Tensor
 from tqdm import tqdm
 
 from attngan import encoders, retrieval, scores
 from attngan.evaluators import REAL, Evaluators, RealStatistics, Seen, together
+from attngan.inception import InceptionExtractor
 from attngan.metrics import retrieval as retrieval_scores
 from datasets import cli
 from datasets.corpus import Corpus
@@ -65,6 +65,8 @@ class EvaluateConfig:
     """The ImageNet weights of pytorch-fid (pt_inception-2015-12-05-6726825d.pth), for the literature's FID."""
     bird_inception: Path | None = None
     """State dict of torchvision's inception_v3 tuned on birds, for the literature's Inception Score."""
+    bird_background: bool = False
+    """Whether the first class of those bird weights is a background that is left out, as in StackGAN's own."""
     recogniser: Path | None = None
     """Recogniser of the row transcribe: a folder with one, or with Whisper; by default learnt from the corpus."""
     work: Path = Path("outputs/evaluation")
@@ -124,9 +126,9 @@ class Evaluation:
     def statistics(self) -> RealStatistics:
         """Of all test photographs: as they were shipped, or by the extractor that was asked for instead."""
         config = self.config
-        if config.inception is None and config.bird_inception is None:
+        if config.inception is None:
             return RealStatistics.load(config.evaluators / REAL, self.evaluators.extractor)
-        return RealStatistics.of(self.real().features, self.evaluators.extractor.identity)
+        return RealStatistics.of(self.real().features, self.evaluators.extractor.features_identity)
 
     def words(self) -> list[str]:
         """What the recogniser hears in the recordings of the trials."""
@@ -238,5 +240,7 @@ def load_evaluators(config: EvaluateConfig) -> Evaluators:
     """
     found = Evaluators.load(config.evaluators, config.model / model_folder.DAMSM)
     if config.inception is not None or config.bird_inception is not None:
-        found.extractor = InceptionExtractor(config.inception, config.bird_inception, found.extractor)
+        found.extractor = InceptionExtractor(
+            config.inception, config.bird_inception, found.extractor, background=config.bird_background
+        )
     return found

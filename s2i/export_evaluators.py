@@ -65,7 +65,7 @@ def export(config: ExportConfig) -> list[Path]:
     for chosen in tqdm(torch.from_numpy(indices).split(64), desc="photographs", unit="batch"):
         crops = torch.stack([torch.from_numpy(pictures.crop(int(index), None).copy()) for index in chosen])
         features.append(extractor(to_unit(crops.permute(0, 3, 1, 2)))[0])
-    statistics = RealStatistics.of(torch.cat(features), extractor.identity)
+    statistics = RealStatistics.of(torch.cat(features), extractor.features_identity)
     statistics.save(config.output / REAL, {"corpus": corpus.config, "split": "test", "side": config.side})
     written = [config.output / name for name in (CLASSIFIER, JUDGE, REAL)]
     size = sum(path.stat().st_size for path in written)

@@ -12,7 +12,7 @@ from attngan import encoders
 from attngan.condition import CaptionEncoder, Condition
 from attngan.generator import Generator, load_generator
 from datasets import audio
-from datasets.captions import pad
+from datasets.captions import pad, tokenize
 from datasets.corpus import Corpus
 from datasets.errors import InputError
 from datasets.files import sha256
@@ -94,7 +94,7 @@ class Painter:
     def read(self, captions: Sequence[str]) -> Condition:
         """The condition of written captions; one without words counts as an unknown word."""
         assert self._number is not None, "this encoder listens"
-        tokens, mask = pad([self._number(text) if text.strip() else [1] for text in captions])
+        tokens, mask = pad([self._number(text) if tokenize(text) else [1] for text in captions])
         index = torch.arange(len(captions))
         return self._encode(Batch(index, index, tokens=tokens, token_mask=mask))
 

@@ -13,7 +13,7 @@ from datasets import audio
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 RECURSIVE = ("scripts/test.sh", "scripts/check.sh")  # they run this test
-TRAINING = re.compile(r"scripts/(prepare_cub|train_\w+|measure|export)\.sh")
+TRAINING = re.compile(r"scripts/(prepare_cub|train_\w+|measure|export|evaluate)\.sh")
 
 
 def blocks(language: str) -> list[str]:
