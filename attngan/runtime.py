@@ -68,7 +68,7 @@ def environment() -> dict[str, str]:
         "torch": torch.__version__,
         "python": platform.python_version(),
         "commit": git.stdout.strip() or "unknown",
-        "command": " ".join(sys.argv),
+        "command": " ".join(sys.argv).replace(f"{repository()}{os.sep}", ""),  # the same on every machine
     }
 
 

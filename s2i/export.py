@@ -60,7 +60,7 @@ def export(config: ExportConfig) -> list[Path]:
         load_image_encoder(config.damsm)
         parts[model_folder.DAMSM] = checkpoint.load(config.damsm, f"{DAMSM_KIND}-weights")
     make_folder(config.output)
-    descriptions = {name: _portable(description) for name, (_, description) in parts.items()}
+    descriptions = {name: portable(description) for name, (_, description) in parts.items()}
     with tempfile.TemporaryDirectory(dir=config.output, prefix=".export-") as temporary:
         made = Path(temporary)
         for name, (state, _) in parts.items():
@@ -91,7 +91,7 @@ def halve(state: Any) -> Any:
     return state
 
 
-def _portable(description: dict[str, Any]) -> dict[str, Any]:
+def portable(description: dict[str, Any]) -> dict[str, Any]:
     """The description with paths into this checkout relative to it."""
     text = json.dumps(description, default=str)
     return json.loads(text.replace(f"{cli.repository()}{os.sep}", ""))

@@ -13,7 +13,7 @@ from datasets.corpus import Corpus
 from datasets.errors import InputError
 from datasets.files import make_folder
 from datasets.loader import Pictures, to_unit
-from s2i.export import halve
+from s2i.export import halve, portable
 
 LIMIT = 10_000_000  # bytes in all
 
@@ -55,7 +55,7 @@ def export(config: ExportConfig) -> list[Path]:
     ]
     for source, kind, name in parts:
         state, description = checkpoint.load(source, kind)
-        checkpoint.save(config.output / name, halve(state), description)
+        checkpoint.save(config.output / name, halve(state), portable(description))
     Matcher(config.output / JUDGE)  # what does not load is not shipped
     extractor = SpeciesExtractor(config.output / CLASSIFIER)
     corpus = Corpus(config.corpus)

@@ -9,7 +9,7 @@ from attngan.generator import GENERATOR_KIND
 from datasets import cli
 from datasets.files import make_folder
 from s2i import rows, train_gan
-from s2i.export import halve
+from s2i.export import halve, portable
 from s2i.speech_encoder import SPEECH_KIND, load_speech_encoder
 
 SIZES = {  # of the networks: the stages, by what the presets of training the generator call them
@@ -97,13 +97,13 @@ def train(config: BaselinesConfig) -> list[Path]:
         state, description = checkpoint.load(weights, GENERATOR_KIND)
         description["budget_pictures"] = sum(config.pictures)
         written.append(config.output / f"{name}.safetensors")
-        checkpoint.save(written[-1], halve(state), description)
+        checkpoint.save(written[-1], halve(state), portable(description))
         if rows.TRAINED[name].text_free:
             load_speech_encoder(config.text_free)
             state, description = checkpoint.load(config.text_free, checkpoint.kind_of(config.text_free))
             description["kind"] = f"{SPEECH_KIND}-weights"
             written.append(config.output / f"{name}-speech.safetensors")
-            checkpoint.save(written[-1], halve({"caption": state["caption"]}), description)
+            checkpoint.save(written[-1], halve({"caption": state["caption"]}), portable(description))
     return written
 
 

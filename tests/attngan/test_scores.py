@@ -69,7 +69,7 @@ def test_the_distance_is_over_all_draws_and_the_inception_score_of_the_first():
 
 def test_statistics_that_were_saved_give_the_same(tmp_path):
     class Extractor:
-        name = identity = "x"
+        name = identity = features_identity = "x"
 
     real, seen = RealStatistics.of(features_of(), "x"), shown(features_of(seed=9) + 0.3)
     real.save(tmp_path / "real.safetensors", {})
