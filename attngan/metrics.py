@@ -41,8 +41,7 @@ def r_precision(
     Raises:
         InputError: if there are fewer captions of other species than candidates, or features are not finite.
     """
-    if not (torch.isfinite(pictures).all() and torch.isfinite(captions).all()):
-        raise InputError("features: not finite; the network that made them has diverged, train it again")
+    _check_finite(pictures, captions)
     scores = F.normalize(pictures.float(), dim=1) @ F.normalize(captions.float(), dim=1).t()
     rng = np.random.default_rng(seed)
     labels = species.cpu().numpy()
@@ -67,7 +66,11 @@ def recall(queries: Tensor, gallery: Tensor, at: tuple[int, ...] = (1, 5, 10)) -
 
     Args:
         queries, gallery: [N, D], row k of one belongs to row k of the other; cosine similarity.
+
+    Raises:
+        InputError: for features that are not finite.
     """
+    _check_finite(queries, gallery)
     scores = F.normalize(queries.float(), dim=1) @ F.normalize(gallery.float(), dim=1).t()
     better = (scores >= scores.diagonal()[:, None]).sum(1)  # itself included
     return {k: float((better <= k).float().mean() * 100) for k in at}
@@ -107,8 +110,7 @@ def mean_average_precision(queries: Tensor, gallery: Tensor, query_species: Tens
     """
     if queries.shape[1] != gallery.shape[1]:
         raise InputError(f"features: {queries.shape[1]} wide in queries, {gallery.shape[1]} in the gallery; take equal")
-    if not (torch.isfinite(queries).all() and torch.isfinite(gallery).all()):
-        raise InputError("features: not finite; the network that made them has diverged, train it again")
+    _check_finite(queries, gallery)
     if missing := sorted(set(query_species.tolist()) - set(gallery_species.tolist())):
         raise InputError(f"gallery: no picture of species {missing[0]}, which queries ask for; add some")
     shown = F.normalize(gallery.float(), dim=1)
@@ -120,3 +122,8 @@ def mean_average_precision(queries: Tensor, gallery: Tensor, query_species: Tens
         better_relevant = len(relevant) - torch.searchsorted(relevant, relevant)
         total += float((better_relevant / better).mean())
     return total / len(queries) * 100
+
+
+def _check_finite(*features: Tensor) -> None:
+    if not all(torch.isfinite(each).all() for each in features):
+        raise InputError("features: not finite; the network that made them has diverged, train it again")

@@ -6,6 +6,7 @@ Of drawn birds everything is known, and a person would check a picture in the sa
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,6 +26,7 @@ from datasets.loader import Loader, to_unit
 from s2i.speech_encoder import load_speech_encoder
 
 FOLDS = 10
+ROWS = ("real", "s2i", "exchanged")  # and "attngan" where a generator reads
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,23 @@ def measure(config: DrawnConfig) -> dict[str, dict[str, float]]:
     meta["config"] = json.loads(cli.as_json(config))
     write_text(config.output, json.dumps({**found, "meta": meta}, indent=2))
     return found
+
+
+def read(path: Path) -> dict[str, dict[str, Any]]:
+    """The figures that `measure` wrote.
+
+    Raises:
+        InputError: if the file is something else.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        for row in ROWS:
+            float(found[row]["all"]), float(found[row]["all_std"])
+        return found
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{path}: not what scripts/measure_drawn.sh writes ({error}); remove it, or run that again"
+        ) from error
 
 
 @torch.no_grad()

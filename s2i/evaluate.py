@@ -1,6 +1,7 @@
 """The command that scores every model on the same captions: the table, results.json, and a page with pictures."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ from attngan.evaluators import REAL, RealStatistics
 from attngan.runtime import environment
 from datasets import cli
 from datasets.files import write_text
-from s2i import model_folder, noise, results, results_page
+from s2i import drawn, model_folder, noise, results, results_page
 from s2i.cache import Cache
 from s2i.evaluate_folder import score_folder
 from s2i.evaluation import EvaluateConfig, Evaluation, load_evaluators
@@ -50,9 +51,14 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
         "samples": len(evaluation.trials),
         "draws": config.draws,
         "side": config.side,
+        "noise_samples": config.noise_samples,
         "budget_pictures": min(budgets, default=0),
     }
     found: dict[str, Any] = {"meta": meta, "rows": table, "retrieval": evaluation.retrieval()}
+    if config.drawn.is_file():
+        found["drawn"] = drawn.read(config.drawn)
+    else:
+        print(f"warning: {config.drawn}: not there, so no figures of drawn birds", file=sys.stderr)
     if config.noise_samples:
         found["noise"] = noise.measure(_noise_config(config))
     write_text(config.output, json.dumps(found, indent=2) + "\n")

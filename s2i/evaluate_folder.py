@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor
 from tqdm import tqdm
 
@@ -253,8 +253,8 @@ def _look(pictures: Sequence[Path], sides: Sequence[int], evaluators: Evaluators
 
 
 def _read(path: Path) -> Tensor:
-    """The middle square of a picture, [3, S, S] in [-1, 1] with S at most 128."""
-    picture = decode(path.read_bytes(), str(path))
+    """The middle square of a picture, upright, [3, S, S] in [-1, 1] with S at most 128."""
+    picture = ImageOps.exif_transpose(decode(path.read_bytes(), str(path)))
     side = min(picture.size)
     left, top = (picture.width - side) // 2, (picture.height - side) // 2
     square = picture.crop((left, top, left + side, top + side))

@@ -61,6 +61,8 @@ class EvaluateConfig:
     """Folder of classifier, judge and statistics, made by scripts/train_evaluators.sh."""
     text_free: Path = Path("runs/damsm-free/best.safetensors")
     """Text-free DAMSM, for its retrieval; left out of that block where it is missing."""
+    drawn: Path = Path("runs/drawn/drawn.json")
+    """What scripts/measure_drawn.sh found on drawn birds; left out of the results where it is missing."""
     inception: Path | None = None
     """The ImageNet weights of pytorch-fid (pt_inception-2015-12-05-6726825d.pth), for the literature's FID."""
     bird_inception: Path | None = None

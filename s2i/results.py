@@ -96,6 +96,27 @@ def noise_as_markdown(found: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def retrieval_as_markdown(found: dict[str, Any]) -> str:
+    """How well the encoders alone find photographs of test species."""
+    lines = ["| captions | R-precision, % | recall@1 | recall@5 | recall@10 |", "|---|---|---|---|---|"]
+    for name, each in found.get("retrieval", {}).items():
+        recalls = " | ".join(f"{each[f'recall_at_{k}']:.1f}" for k in (1, 5, 10))
+        spread = f"{each['r_precision']:.1f} ± {each['r_precision_std']:.1f}"
+        lines.append(f"| {name.replace('_', ' ')} | {spread} | {recalls} |")
+    return "\n".join(lines)
+
+
+def drawn_as_markdown(found: dict[str, Any]) -> str:
+    """What of the sentences about drawn birds is seen in the pictures, attribute by attribute."""
+    table = {name: row for name, row in found["drawn"].items() if name != "meta"}
+    names = [name for name in table["real"] if not name.startswith("all")]
+    lines = ["| drawn birds: seen as said, % | all | " + " | ".join(names) + " |", "|---|---|" + "---|" * len(names)]
+    for name, row in table.items():
+        shares = " | ".join(f"{row[attribute]:.1f}" for attribute in names)
+        lines.append(f"| {name} | {row['all']:.1f} ± {row['all_std']:.1f} | {shares} |")
+    return "\n".join(lines)
+
+
 def block(found: dict[str, Any]) -> str:
     """What stands in the README between its two marks."""
     meta = found["meta"]
@@ -104,7 +125,10 @@ def block(found: dict[str, Any]) -> str:
         f"{meta['samples']} test captions at {meta['side']} px, seed {meta['seed']}, commit {meta['commit']}; IS, FID "
         f"and KID by the {meta['extractor']}; `{meta['command']}`."
     )
-    return "\n\n".join([BEGIN, as_markdown(found), about, told, ratios_as_markdown(found), END])
+    parts = [as_markdown(found), about, told, ratios_as_markdown(found)]
+    if "drawn" in found:
+        parts.append(drawn_as_markdown(found))
+    return "\n\n".join([BEGIN, *parts, END])
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -31,13 +31,17 @@ def write(found: dict[str, Any], evaluation: Evaluation, output: Path) -> list[P
         "\n".join(f"- `{name}`: {row['about']}" for name, row in found["rows"].items()),
         results.ratios_as_markdown(found),
         f"![What each model painted]({pictures.name})",
+        "## Retrieval of photographs by the encoders alone",
+        results.retrieval_as_markdown(found),
     ]
+    if "drawn" in found:
+        parts += ["## Drawn birds, of which everything is known", results.drawn_as_markdown(found)]
     written = [page, pictures]
     if "noise" in found:
         noise.draw(found["noise"], curves)
         parts += [
             "## Direct against transcribed",
-            f"R-precision by the held-out judge, in percent, of {meta.get('noise_samples', '')} recordings each.",
+            f"R-precision by the held-out judge, in percent, of {meta['noise_samples']} recordings each.",
             results.noise_as_markdown(found),
             f"![Direct against transcribed]({curves.name})",
         ]

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from attngan import checkpoint
 from attngan.gan_config import GanConfig
@@ -52,7 +53,7 @@ class BaselinesConfig:
 
     def trainings(self, name: str) -> list[GanConfig]:
         """The trainings of the row `name`, one after the other."""
-        encoders = {"damsm": self.damsm, "sen": self.sen}
+        encoders: dict[str, Any] = {"damsm": self.damsm, "sen": self.sen}
         if rows.TRAINED[name].text_free:
             encoders = {"damsm": self.text_free, "sen": self.text_free}
         stages = [

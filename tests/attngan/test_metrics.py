@@ -86,6 +86,8 @@ def test_features_that_are_not_finite_are_refused(value):
         metrics.r_precision(broken, draw(400, 8), SPECIES)
     with pytest.raises(ValueError, match="not finite"):
         metrics.r_precision(draw(400, 8), broken, SPECIES)
+    with pytest.raises(ValueError, match="not finite"):
+        metrics.recall(broken, broken)
 
 
 def test_too_few_captions_are_refused():

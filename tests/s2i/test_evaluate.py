@@ -83,6 +83,7 @@ def setting(place, small, tmp_path):
         "baselines": baselines,
         "evaluators": place.evaluators,
         "text_free": tmp_path / "none",
+        "drawn": tmp_path / "drawn.json",
         "noise_samples": 0,
         "side": SIDE,
         "splits": 2,
@@ -117,6 +118,18 @@ def test_table_results_and_page(setting, capsys):
     page = output.with_suffix(".md").read_text()
     assert output.with_suffix(".jpg").name in page
     assert Image.open(output.with_suffix(".jpg")).width > 400
+
+
+def test_figures_of_drawn_birds_are_told(setting):
+    figures = {"head": 70.0, "all": 60.5, "all_std": 1.5}
+    drawn = {"real": figures, "s2i": figures, "exchanged": figures, "meta": {"pictures": 3}}
+    setting["drawn"].write_text(json.dumps(drawn))
+    evaluate.main(words(setting | {"models": "real"}))
+    assert json.loads(setting["output"].read_text())["drawn"] == drawn
+    assert "60.5 ± 1.5 | 70.0" in setting["output"].with_suffix(".md").read_text()
+    setting["drawn"].write_text(json.dumps({"real": figures}))
+    with pytest.raises(InputError, match=r"drawn\.json: not what scripts/measure_drawn\.sh writes"):
+        evaluate.main(words(setting | {"models": "real"}))
 
 
 def test_a_stopped_evaluation_goes_on_where_it_was(setting, monkeypatch):

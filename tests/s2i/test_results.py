@@ -41,7 +41,8 @@ def found():
         "extractor": "an extractor",
         "command": "a command",
     }
-    retrieval = {"text": {"r_precision": 20.0}, "unseen_voices": {"r_precision": 15.0}}
+    about = {"r_precision_std": 0.5, "recall_at_1": 1.0, "recall_at_5": 4.0, "recall_at_10": 8.0}
+    retrieval = {"text": {"r_precision": 20.0, **about}, "unseen_voices": {"r_precision": 15.0, **about}}
     return {"meta": meta, "rows": rows, "retrieval": retrieval}
 
 
@@ -65,6 +66,17 @@ def test_a_terminal_gets_the_same_and_the_extractor(found):
     assert "stackgan" in text
     assert "an extractor" in text
     assert "|" not in text
+
+
+def test_the_encoders_alone_have_a_table(found):
+    table = results.retrieval_as_markdown(found)
+    assert "| unseen voices | 15.0 ± 0.5 | 1.0 | 4.0 | 8.0 |" in table
+
+
+def test_drawn_birds_are_in_the_block_where_they_were_measured(found):
+    assert "drawn" not in results.block(found)
+    found["drawn"] = {"real": {"head": 99.0, "all": 98.0, "all_std": 0.5}, "meta": {}}
+    assert "| real | 98.0 ± 0.5 | 99.0 |" in results.block(found)
 
 
 def test_ratios_by_hand(found):
