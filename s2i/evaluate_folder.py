@@ -87,7 +87,8 @@ def score_folder(
         needed = f"--splits {splits} needs {splits}" if splits > FEWEST else f"scoring needs {FEWEST}"
         raise InputError(f"{folder}: {len(pictures)} pictures, {needed}; add pictures or give fewer splits")
     described = None if table is None else read_table(Path(table), folder, pictures)
-    sides = [check_picture(path) for path in tqdm(pictures, desc="checking", unit="picture", leave=False)]
+    with tqdm(pictures, desc="checking", unit="picture", leave=False) as bar:
+        sides = [check_picture(path) for path in bar]
     spoken = None
     if described is not None and described.recordings is not None:
         print(f"{table}: has no captions, so the held-out encoder, which reads text, gives no figure")
