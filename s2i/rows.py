@@ -20,12 +20,14 @@ class Row:
         about: what it is, for readers of the table.
         condition: what it paints in training: text or speech.
         text_free: whether its encoders are those that never saw a caption.
+        text_first: whether the first half of its first training paints written captions, as the shipped model's did.
         changes: fields of `GanConfig` in which it differs from the direct model.
     """
 
     about: str
     condition: str
     text_free: bool = False
+    text_first: bool = False
     changes: dict[str, Any] = field(default_factory=dict)
 
 
@@ -34,6 +36,7 @@ TRAINED = {
     "stackgan_speech": Row("StackGAN-v2 from the speech encoder's sentence", "speech", changes=STACKGAN),
     "attngan": Row("AttnGAN from true captions", "text"),
     "s2i_equal": Row("direct, trained with the budget of the rows above", "speech"),
+    "s2i_text_first": Row("the same, but from written captions for the first 40 % of it", "speech", text_first=True),
     "s2i_text_free": Row("direct, no caption text in any training step", "speech", text_free=True),
 }
 SHIPPED_BUDGET = 206_800  # pictures, in the five trainings that its card lists
@@ -42,7 +45,17 @@ OTHERS = {
     "s2i": "direct, the shipped model",
     "transcribe": "recording to words, then the AttnGAN of the row attngan",
 }
-NAMES = ("real", "stackgan", "stackgan_speech", "attngan", "transcribe", "s2i", "s2i_equal", "s2i_text_free")
+NAMES = (
+    "real",
+    "stackgan",
+    "stackgan_speech",
+    "attngan",
+    "transcribe",
+    "s2i",
+    "s2i_equal",
+    "s2i_text_first",
+    "s2i_text_free",
+)
 
 
 def about(name: str) -> str:
@@ -66,11 +79,18 @@ def check(names: tuple[str, ...], known: tuple[str, ...] = NAMES) -> None:
 def trainings(name: str, stages: Sequence[GanConfig], runs: Path) -> list[GanConfig]:
     """The trainings of a row, one after the other: `stages` with its changes, each from where the one before ended."""
     row = TRAINED[name]
+    parts = [
+        (f"{config.base * 2 ** (config.stages - 1)}", replace(config, condition=row.condition)) for config in stages
+    ]
+    if row.text_first:
+        side, first = parts[0]
+        half = first.pictures // 2
+        text = replace(first, condition="text", pictures=half, final_rate=1.0)  # its rate falls in the second half
+        parts[:1] = [(f"{side}-text", text), (side, replace(first, pictures=first.pictures - half))]
     found: list[GanConfig] = []
-    for config in stages:
-        start: dict[str, Any] = (
-            {"init": found[-1].run / "checkpoint.safetensors", "freeze": len(found)} if found else {}
-        )
-        run = runs / f"{name}-{config.base * 2 ** len(found)}"
-        found.append(replace(config, run=run, condition=row.condition, **start, **row.changes))
+    for suffix, config in parts:
+        start: dict[str, Any] = {}
+        if found:
+            start = {"init": found[-1].run / "checkpoint.safetensors", "freeze": config.stages - 1}
+        found.append(replace(config, run=runs / f"{name}-{suffix}", **start, **row.changes))
     return found

@@ -25,18 +25,29 @@ def test_unknown_rows_are_refused_with_those_that_are_known():
 
 @pytest.mark.parametrize("name", rows.TRAINED)
 def test_each_training_starts_where_the_one_before_ended(name):
-    first, second = rows.trainings(name, STAGES, Path("runs"))
-    assert first.init is None
+    *before, first, second = rows.trainings(name, STAGES, Path("runs"))
+    assert first.init == (before[-1].run / "checkpoint.safetensors" if before else None)
     assert first.freeze == 0
     assert second.init == first.run / "checkpoint.safetensors"
     assert second.freeze == 1
     assert (first.run.name, second.run.name) == (f"{name}-64", f"{name}-128")
 
 
+def test_the_row_that_begins_with_text_goes_on_from_it_with_speech():
+    text, speech, larger = rows.trainings("s2i_text_first", STAGES, Path("runs"))
+    assert (text.condition, speech.condition, larger.condition) == ("text", "speech", "speech")
+    assert (text.stages, speech.stages, larger.stages) == (1, 1, 2)
+    assert text.run.name == "s2i_text_first-64-text"
+    assert text.init is None
+
+
 def test_all_rows_have_the_same_budget_and_care():
     free = {"run", "init", "condition", *rows.STACKGAN}
+    for name in rows.TRAINED:
+        assert sum(config.pictures for config in rows.trainings(name, STAGES, Path("runs"))) == 15
     for stage in range(2):
-        configs = [vars(rows.trainings(name, STAGES, Path("runs"))[stage]) for name in rows.TRAINED]
+        alike = [name for name, row in rows.TRAINED.items() if not row.text_first]
+        configs = [vars(rows.trainings(name, STAGES, Path("runs"))[stage]) for name in alike]
         for name in configs[0].keys() - free:
             assert len({str(config[name]) for config in configs}) == 1, name
 
