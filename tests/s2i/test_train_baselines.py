@@ -73,7 +73,8 @@ def test_a_row_is_trained_and_paints(name, options, place):
     assert len(generator) == 2
     assert about["budget_pictures"] == 24
     assert generator.arguments["attention"] is not name.startswith("stackgan")
-    for side, pictures in zip(generator.sides, (16, 8), strict=True):
+    first = 8 if rows.TRAINED[name].text_first else 16  # the other half of it had another run
+    for side, pictures in zip(generator.sides, (first, 8), strict=True):
         settings = json.loads((options["runs"] / f"{name}-{side}" / "config.json").read_text())
         assert settings["pictures"] == pictures
     painter = painters.load(name, model=place / "model", baselines=options["output"])
@@ -81,9 +82,9 @@ def test_a_row_is_trained_and_paints(name, options, place):
     assert painter.spoken == (rows.TRAINED[name].condition == "speech")
     condition = painter.listen([torch.randn(90, 40)]) if painter.spoken else painter.read(["a red bird"])
     assert painter.paint(condition, [(0, 0)], 32).shape == (1, 3, 32, 32)
-    first = {path: path.read_bytes() for path in written}
+    shipped = {path: path.read_bytes() for path in written}
     train_baselines.train(config)  # a finished row is left as it is
-    assert {path: path.read_bytes() for path in written} == first
+    assert {path: path.read_bytes() for path in written} == shipped
 
 
 def test_the_text_free_row_never_meets_text(options):
