@@ -10,24 +10,29 @@ from torch.nn.utils import parametrize
 
 from attngan import checkpoint, losses
 from attngan.discriminator import Judge
+from attngan.ranks import ALONE, Ranks
+from datasets.loader import rows_of_share
 
 AUGMENTATIONS = ("translation", "cutout")
 LAST = -1  # as an index, the last stage
 
 
-def diff_augment(pictures: list[Tensor], policy: tuple[str, ...], generator: torch.Generator) -> list[Tensor]:
+def diff_augment(
+    pictures: list[Tensor], policy: tuple[str, ...], generator: torch.Generator, ranks: Ranks = ALONE
+) -> list[Tensor]:
     """DiffAugment (Zhao et al. 2020): the same random shift and blank square for real and painted pictures.
 
     Its colour part is left out: captions name colours, and a conditional head must trust them.
 
     Args:
         pictures: batches [B, 3, S, S] of one size that get the same draws.
+        ranks: the processes that the whole batch is shared by.
     """
     if not policy:
         return pictures
     n, _, side, _ = pictures[0].shape
     device = pictures[0].device
-    places = torch.rand(4, n, generator=generator).to(device)
+    places = ranks.share(torch.rand(4, n * ranks.world, generator=generator), dim=1).to(device)
     if "translation" in policy:
         reach = side // 8
         shift = (places[:2] * (2 * reach + 1)).long()  # 0 .. 2 * reach
@@ -56,6 +61,11 @@ def mismatched(species: Tensor, generator: torch.Generator) -> Tensor:
     return different.float().multinomial(1, generator=generator)[:, 0].to(species.device)
 
 
+def split_rows(rows: int, parts: int) -> list[Any]:
+    """The rows of each of `parts` equal parts of a batch; all of them at once where there is one part."""
+    return [rows_of_share(rows, part, parts) for part in range(parts)] if parts > 1 else [slice(None)]
+
+
 @dataclass(frozen=True)
 class Penalty:
     """A gradient penalty on real pairs: none, r1 (on pictures) or ma-gp (on pictures and sentences)."""
@@ -72,6 +82,7 @@ class Adversary:
         discriminators: by the stage whose pictures they judge; LAST is a second one for the last stage.
         loss: "hinge" or "bce".
         policy: parts of DiffAugment to use.
+        ranks: the processes that train them together; each gives `train` its share of a batch.
     """
 
     def __init__(
@@ -83,7 +94,9 @@ class Adversary:
         loss: str,
         policy: tuple[str, ...],
         penalty: Penalty,
+        ranks: Ranks = ALONE,
     ) -> None:
+        self.ranks = ranks
         self.by_stage = discriminators
         self.networks = nn.ModuleDict({str(stage): network for stage, network in discriminators.items()})
         self.loss, self.policy, self.penalty = loss, policy, penalty
@@ -108,6 +121,7 @@ class Adversary:
         autocast: Any,
         generator: torch.Generator,
         fake_sentence: Tensor | None = None,
+        parts: int = 1,
     ) -> dict[str, Tensor]:
         """One step of every discriminator; returns its losses and how often it is right.
 
@@ -117,43 +131,66 @@ class Adversary:
             fake_sentence: [B, D] of the painted pictures; None where they are those of the real ones.
             autocast: makes a context for the forward pass, as `fabric.autocast`.
             generator: of wrong pairs and augmentation.
+            parts: work through the batch in as many equal parts, whose gradients are averaged; it saves memory.
         """
         self.networks.requires_grad_(True).train()
-        wrong = mismatched(species, generator)
+        wrong = self.ranks.share(mismatched(self.ranks.gather(species), generator))
+        mistaken = self.ranks.gather(sentence)[wrong]
+        captions = [sentence, sentence if fake_sentence is None else fake_sentence, mistaken]
         values: dict[str, Tensor] = {}
         for stage, network in self.by_stage.items():
             pictures = [real[stage], fake[stage].detach()]
-            with parametrize.cached():
-                network.normalise_weights()
-                with autocast():
-                    seen, painted = diff_augment(pictures, self.policy, generator)
-                    features = network.features(torch.cat([seen, painted]))
-                    real_features = features[: len(seen)]
-                    alone = network.unconditional(features).flatten()
-                    paired = network.judge(
-                        torch.cat([features, real_features]),
-                        torch.cat([sentence, sentence if fake_sentence is None else fake_sentence, sentence[wrong]]),
-                    )
-                real_alone, fake_alone = alone.chunk(2)
-                real_paired, fake_paired, wrong_paired = paired.chunk(3)
-                loss = (
-                    losses.discriminator_loss(real_alone, fake_alone, None, self.loss)
-                    + losses.discriminator_loss(real_paired, fake_paired, wrong_paired, self.loss)
-                ) / 2
-                total = loss
-                if self.penalty.kind != "none" and self.steps % self.penalty.every == 0:
-                    total = loss + self._penalty(network, real[stage], sentence)
-                optimizer = self.optimizers[stage]
-                optimizer.zero_grad(set_to_none=True)
-                total.backward()
-            optimizer.step()
+            optimizer = self.optimizers[stage]
+            optimizer.zero_grad(set_to_none=True)
             name = "features" if stage == LAST else pictures[0].shape[-1]
-            values[f"discriminator/{name}"] = loss.detach()
-            values[f"accuracy_real/{name}"] = (real_paired > 0).float().mean()
-            values[f"accuracy_fake/{name}"] = (fake_paired < 0).float().mean()
-            values[f"accuracy_wrong/{name}"] = (wrong_paired < 0).float().mean()
+            for rows in split_rows(len(sentence), parts):
+                for what, value in self._learn(
+                    network, [x[rows] for x in pictures], [x[rows] for x in captions], autocast, generator, parts
+                ).items():
+                    values[f"{what}/{name}"] = values.get(f"{what}/{name}", 0) + value / parts
+            self.ranks.average_gradients(network.parameters())
+            optimizer.step()
         self.steps += 1
         return values
+
+    def _learn(
+        self,
+        network: Judge,
+        pictures: list[Tensor],
+        captions: list[Tensor],
+        autocast: Any,
+        generator: torch.Generator,
+        parts: int,
+    ) -> dict[str, Tensor]:
+        """Gradients of one discriminator on one of `parts` parts of a batch; its loss and how often it is right.
+
+        Args:
+            pictures: real and painted. captions: sentences of the real, of the painted, and wrong ones for the real.
+        """
+        with parametrize.cached():
+            network.normalise_weights()
+            with autocast():
+                seen, painted = diff_augment(pictures, self.policy, generator, self.ranks)
+                features = network.features(torch.cat([seen, painted]))
+                real_features = features[: len(seen)]
+                alone = network.unconditional(features).flatten()
+                paired = network.judge(torch.cat([features, real_features]), torch.cat(captions))
+            real_alone, fake_alone = alone.chunk(2)
+            real_paired, fake_paired, wrong_paired = paired.chunk(3)
+            loss = (
+                losses.discriminator_loss(real_alone, fake_alone, None, self.loss)
+                + losses.discriminator_loss(real_paired, fake_paired, wrong_paired, self.loss)
+            ) / 2
+            total = loss
+            if self.penalty.kind != "none" and self.steps % self.penalty.every == 0:
+                total = loss + self._penalty(network, pictures[0], captions[0])
+            (total / parts).backward()
+        return {
+            "discriminator": loss.detach(),
+            "accuracy_real": (real_paired > 0).float().mean(),
+            "accuracy_fake": (fake_paired < 0).float().mean(),
+            "accuracy_wrong": (wrong_paired < 0).float().mean(),
+        }
 
     def _penalty(self, network: Judge, pictures: Tensor, sentence: Tensor) -> Tensor:
         pictures, sentence = pictures.detach().float().requires_grad_(), sentence.detach().float().requires_grad_()
@@ -170,7 +207,7 @@ class Adversary:
         for stage, network in self.by_stage.items():
             with parametrize.cached():
                 network.normalise_weights()
-                (pictures,) = diff_augment([fake[stage]], self.policy, generator)
+                (pictures,) = diff_augment([fake[stage]], self.policy, generator, self.ranks)
                 logits = network(pictures, sentence)
             total = total + sum(losses.generator_loss(part, self.loss) for part in logits) / 2
         return total

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from attngan import checkpoint, runtime
 from attngan.image_encoder import ScratchTrunk, resize
-from attngan.matching import augment
+from attngan.matching_job import augment
 from datasets import cli
 from datasets.corpus import Corpus
 from datasets.errors import InputError

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from attngan.image_encoder import ImageEncoder, TrunkFeatures
+from attngan.ranks import ALONE, Ranks
 from datasets.corpus import Corpus
 from datasets.files import replacing
 from datasets.loader import Pictures, to_unit
@@ -24,6 +25,7 @@ class FeatureCache:
         folder: where the cache lies; it is made if it is not there, under a name that tells the corpus, the trunk's
             weights and the views apart.
         views: crops a picture; the first is the centre.
+        ranks: the processes that will read it; the first computes it for all.
 
     Raises:
         InputError: if the disk is too small for it.
@@ -38,6 +40,7 @@ class FeatureCache:
         *,
         views: int,
         device: torch.device,
+        ranks: Ranks = ALONE,
     ) -> None:
         trunk = encoder.trunk
         self._row = {int(index): row for row, index in enumerate(indices)}
@@ -46,11 +49,11 @@ class FeatureCache:
             probe = trunk(torch.zeros(1, 3, trunk.size, trunk.size, device=device))
         self._grid = probe.local.shape[1:]
         width = math.prod(self._grid) + probe.pooled.shape[1]
-        identity = hashlib.sha256(f"{corpus.path.resolve()}{corpus.path.stat().st_mtime_ns}{views}".encode())
+        identity = hashlib.sha256(f"{corpus.identity}{views}".encode())
         for value in trunk.state_dict().values():
             identity.update(value.float().cpu().numpy().tobytes())
         path = folder / f"features-{identity.hexdigest()[:16]}.npy"
-        if not path.is_file():
+        if ranks.main and not path.is_file():
             with replacing(path) as temporary:
                 with open(temporary, "wb") as file:  # a memory map would meet a full disk with SIGBUS
                     os.posix_fallocate(file.fileno(), 0, 2 * len(indices) * views * width + 4096)
@@ -58,6 +61,7 @@ class FeatureCache:
                 for row, view, features in self._compute(corpus, indices, trunk):
                     array[row : row + len(features), view] = features
                 array.flush()
+        ranks.wait()
         self._array = np.load(path, mmap_mode="r")
 
     def _compute(self, corpus: Corpus, indices: np.ndarray, trunk: Any) -> Iterator[tuple[int, int, np.ndarray]]:

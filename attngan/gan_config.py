@@ -83,7 +83,10 @@ class GanConfig:
     pictures: int = 600_000
     """Budget: how many real pictures are seen in all."""
     batch_size: int = 32
-    """Pictures in a step."""
+    """Pictures in a step, of all processes together."""
+    accumulate: int = 1
+    """Parts that a process works through its share of a step in, adding up gradients; more parts need less memory, and
+    batch norm and the DAMSM loss see one part at a time."""
     ema_pictures: float = 10_000
     """Half-life of the averaged generator, in pictures."""
     precision: str = "bf16-mixed"
@@ -127,7 +130,8 @@ class GanConfig:
         for value in self.betas:
             cli.check_range("betas", value, 0, 0.9999)
         cli.check_range("final_rate", self.final_rate, 0, 1)
-        cli.check_range("batch_size", self.batch_size, 2, 4096)
+        cli.check_range("batch_size", self.batch_size, 2, 65_536)
+        cli.check_range("accumulate", self.accumulate, 1, self.batch_size // 2)
         if self.diversity_weight and self.batch_size % 2:
             raise InputError(f"--batch-size {self.batch_size}: give an even number, or --diversity-weight 0")
         for name in ("pictures", "ema_pictures", "validate_every", "grid_every", "checkpoint_every", "log_every"):

@@ -1,7 +1,7 @@
 """The picture half of DAMSM: a trunk gives regions and a pooled feature, projections take them to the seam."""
 
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -19,6 +19,10 @@ class TrunkFeatures(NamedTuple):
 
     local: Tensor
     pooled: Tensor
+
+    def of(self, rows: Any) -> "TrunkFeatures":
+        """What it sees in some of the B pictures."""
+        return TrunkFeatures(self.local[rows], self.pooled[rows])
 
 
 class ResidualBlock(nn.Module):

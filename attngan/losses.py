@@ -75,20 +75,25 @@ def words_loss(
     *,
     group: int = 16,
     gammas: dict[str, float] | None = None,
+    share: tuple[int, int] = (0, 1),
 ) -> Tensor:
     """`matching_loss` of `word_scores`, within groups of at most `group` pairs.
 
     All pairs of a batch of 64 would be four times as dear as all pairs of its four groups of 16, for a term that
-    takes most of the time already. `gammas` are those of `word_scores` by name.
+    takes most of the time already. `gammas` are those of `word_scores` by name. With `share` (number, count) every
+    count-th group is computed alone, and the mean over all shares is the loss of all groups.
     """
+    number, count = share
+    groups = [slice(first, first + group) for first in range(0, len(words), group)]
+    if len(groups) > 1 and len(words[groups[-1]]) == 1:
+        groups.pop()  # nothing to tell a last single pair from
     parts: list[Tensor] = []
-    for first in range(0, len(words), group):
-        rows = slice(first, first + group)
-        if len(words[rows]) == 1 and parts:
-            continue  # nothing to tell a last single pair from
+    for rows in groups[number::count]:
         scores = word_scores(words[rows], mask[rows], regions[rows], **(gammas or {}))
         parts.append(matching_loss(scores, None if species is None else species[rows]))
-    return torch.stack(parts).mean()
+    if not parts:  # a share without a group still takes part in what the others hand back
+        return 0.0 * (words.sum() + regions.sum())
+    return torch.stack(parts).mean() * (len(parts) * count / len(groups))
 
 
 def kl_to_normal(mean: Tensor, log_variance: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from torch import Tensor
 from attngan import metrics
 from attngan.condition import CaptionEncoder
 from attngan.image_encoder import ImageEncoder
+from attngan.ranks import ALONE, Ranks, rank_here
 from datasets import cli
 from datasets.captions import Vocabulary
 from datasets.corpus import Corpus
@@ -19,21 +20,30 @@ from datasets.loader import Loader, to_unit
 
 @torch.no_grad()
 def embed(
-    image: ImageEncoder, caption: CaptionEncoder, loader: Loader, rounds: int, device: torch.device
+    image: ImageEncoder,
+    caption: CaptionEncoder,
+    loader: Loader,
+    rounds: int,
+    device: torch.device,
+    ranks: Ranks = ALONE,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Embed the N pictures of the loader's split and `rounds` captions of each.
+    """Embed the N pictures of the loader's split and `rounds` captions of each; the processes of `ranks` take turns.
 
     Returns:
         wholes [N, D], sentences [rounds, N, D] and species [N], on the CPU.
     """
-    wholes, sentences, species = [], [], []
-    for number, batch in enumerate(loader.once(rounds)):
+    found: dict[int, tuple[Tensor, Tensor, Tensor]] = {}
+    turns = [(first, turn) for turn in range(rounds) for first in range(0, len(loader), loader.batch_size)]
+    for number, (first, turn) in enumerate(turns):
+        if number % ranks.world != ranks.rank:
+            continue
+        batch = loader.in_order(first, turn)
         moved = batch.to(device)
         assert moved.pictures is not None, "the loader was not asked for pictures"
-        if number * loader.batch_size < len(loader):  # the pictures of later rounds are the same
-            wholes.append(image(to_unit(moved.pictures)).whole.float().cpu())
-            species.append(batch.species)
-        sentences.append(caption.encode(moved).sentence.float().cpu())
+        whole = torch.empty(0) if turn else image(to_unit(moved.pictures)).whole.float().cpu()  # once is enough
+        found[number] = (whole, batch.species[: len(whole)], caption.encode(moved).sentence.float().cpu())
+    wholes, species, sentences = zip(*ranks.collect(found), strict=True)
+    wholes = tuple(whole for whole in wholes if len(whole))
     return torch.cat(wholes), torch.cat(sentences).view(rounds, len(loader), -1), torch.cat(species)
 
 
@@ -41,6 +51,8 @@ def measure(
     config: Any, image: ImageEncoder, caption: Any, *, vocabulary: Vocabulary | None, rounds: int
 ) -> dict[str, dict[str, float]]:
     """Retrieval on the test species, for recordings in heard and in unheard voices apart; printed and in results.json.
+
+    Of several processes that trained together, the first measures.
 
     Args:
         config: of the job that trained the two; its corpus and run folder are used, and it is written there as well.
@@ -50,6 +62,8 @@ def measure(
     Raises:
         InputError: if the corpus has no test split.
     """
+    if rank_here() > 0:
+        return {}
     corpus = Corpus(config.corpus)
     speech = vocabulary is None
     kinds: dict[str, bool | None] = {"text": None}

@@ -1,6 +1,7 @@
 """What every training job shares: its run folder, averaged weights, progress, and the machine."""
 
 import copy
+import dataclasses
 import json
 import math
 import os
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +22,13 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from attngan import checkpoint
+from attngan.ranks import ALONE, Ranks, launched
 from datasets.cli import as_json, check_choice, check_range, repository
 from datasets.errors import InputError
 from datasets.files import make_folder, replacing, write_text
 
 PRECISIONS = ("bf16-mixed", "32-true")
+PATIENCE = timedelta(hours=2)  # with processes that are late, since one may be filling a cache for all
 
 
 class Ema(nn.Module):
@@ -73,11 +77,35 @@ def environment() -> dict[str, str]:
 
 
 def make_fabric(precision: str) -> Fabric:
-    """Device and precision: the GPU where there is one, else the CPU."""
+    """Device and precision: the GPU where there is one, else the CPU; under torchrun, one for each process.
+
+    Raises:
+        InputError: if this machine has fewer GPUs than torchrun was told to start processes on it.
+    """
     check_choice("precision", precision, PRECISIONS)
+    together: dict[str, Any] = {"devices": 1}
+    if launched() > 1:
+        from lightning_fabric.plugins.environments import TorchElasticEnvironment
+        from lightning_fabric.strategies import DDPStrategy
+
+        here = int(os.environ["LOCAL_WORLD_SIZE"])
+        if torch.cuda.is_available() and here > torch.cuda.device_count():
+            raise InputError(
+                f"--nproc-per-node {here}: this machine has {torch.cuda.device_count()} GPUs; start as many processes"
+            )
+        strategy = DDPStrategy(cluster_environment=TorchElasticEnvironment(), timeout=PATIENCE)
+        together = {"devices": here, "num_nodes": launched() // here, "strategy": strategy}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return Fabric(accelerator="auto", devices=1, precision=precision)  # type: ignore[arg-type]
+        fabric = Fabric(accelerator="auto", precision=precision, **together)  # type: ignore[arg-type]
+        if launched() > 1:
+            fabric.launch()
+    return fabric
+
+
+def ranks_of(fabric: Fabric) -> Ranks:
+    """This process among those that `make_fabric` brought together."""
+    return Ranks(fabric.global_rank, fabric.world_size)
 
 
 class Run:
@@ -90,19 +118,27 @@ class Run:
         folder: where everything goes.
         config: the job's dataclass, with `pictures` (the budget), `checkpoint_every` and `log_every` in pictures.
         may_change: fields in which a resumed run may differ, beside the budget (to train longer) and the intervals.
+        ranks: the processes that train it together; the first of them writes, the others read.
 
     Raises:
-        InputError: if the folder holds a run of another configuration, or cannot be written.
+        InputError: if the folder holds a run of another configuration, or cannot be written, or torchrun started
+            several processes for a job that is not made for it.
     """
 
-    def __init__(self, folder: Path, kind: str, config: Any, may_change: Iterable[str] = ()) -> None:
-        self.folder, self.kind, self.config = make_folder(folder), kind, config
+    def __init__(
+        self, folder: Path, kind: str, config: Any, may_change: Iterable[str] = (), ranks: Ranks = ALONE
+    ) -> None:
+        if launched() > 1 and ranks.world == 1:
+            raise InputError(f"{folder}: this training is made for one process; start it without torchrun")
+        self.folder, self.kind, self.config, self.ranks = make_folder(folder), kind, config, ranks
         check_range("pictures", config.pictures, 1)
         check_range("checkpoint_every", config.checkpoint_every, 1)
         check_range("log_every", config.log_every, 1)
         self.checkpoint = self.folder / "checkpoint.safetensors"
         self._check_same(may_change)
-        write_text(self.folder / "config.json", as_json(config))
+        self.ranks.wait()  # before one writes what another still compares
+        if ranks.main:
+            write_text(self.folder / "config.json", as_json(config))
         self.position = 0
 
     def _check_same(self, may_change: Iterable[str]) -> None:
@@ -114,6 +150,8 @@ class Run:
         except ValueError as error:
             raise InputError(f"{old_path}: damaged ({error}); remove the run folder or use another") from error
         new = json.loads(as_json(self.config))
+        for field in dataclasses.fields(self.config):  # an option that was not there yet was as its default is
+            old.setdefault(field.name, json.loads(json.dumps(field.default, default=str)))
         free = {"run", "pictures", "checkpoint_every", "log_every", "grid_every", "validate_every", *may_change}
         changed = [name for name in new if name not in free and old.get(name) != new[name]]
         if changed:
@@ -132,7 +170,10 @@ class Run:
             torch.set_rng_state(state["random"])
             if torch.cuda.is_available() and state["random_cuda"] is not None:
                 torch.cuda.set_rng_state(state["random_cuda"])
-            print(f"{self.folder}: goes on at {self.position:,} pictures", file=sys.stderr)
+            if self.ranks.main:
+                print(f"{self.folder}: goes on at {self.position:,} pictures", file=sys.stderr)
+        if not self.ranks.main:
+            return state
         stats = self.folder / "stats.jsonl"
         kept = []
         if stats.is_file() and state is not None:
@@ -145,7 +186,12 @@ class Run:
     def progress(self) -> tqdm:
         """A bar over the pictures of the budget, with rate and time left."""
         return tqdm(
-            total=self.config.pictures, initial=self.position, unit="picture", desc=self.folder.name, mininterval=1
+            total=self.config.pictures,
+            initial=self.position,
+            unit="picture",
+            desc=self.folder.name,
+            mininterval=1,
+            disable=not self.ranks.main,
         )
 
     def due(self, every: int, step: int) -> bool:
@@ -154,6 +200,8 @@ class Run:
 
     def log(self, values: dict[str, float]) -> None:
         """Append scalars to stats.jsonl and TensorBoard under the current position."""
+        if not self.ranks.main:
+            return
         values = {name: float(value) for name, value in values.items()}
         try:
             self._stats.write(json.dumps({"position": self.position, **values}) + "\n")
@@ -175,8 +223,9 @@ class Run:
         """Write the checkpoint: `state`, the position and the random state.
 
         Raises:
-            InputError: if a weight is not finite; the last checkpoint is kept.
+            InputError: if a weight is not finite, or not the same in every process; the last checkpoint is kept.
         """
+        self.ranks.check_alike(state)
         if not _finite(state):
             raise InputError(
                 f"{self.folder}: a weight is not finite after {self.position:,} pictures; start again with a lower "
@@ -188,10 +237,14 @@ class Run:
             "random": torch.get_rng_state(),
             "random_cuda": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
         }
-        checkpoint.save(self.checkpoint, state, describe(self.config, kind=self.kind))
+        if self.ranks.main:
+            checkpoint.save(self.checkpoint, state, describe(self.config, kind=self.kind))
+        self.ranks.wait()
 
     def close(self) -> None:
         """Close the log files."""
+        if not self.ranks.main:
+            return
         self._stats.close()
         self.board.close()
 
@@ -241,7 +294,7 @@ def train(
             log = run.due(run.config.log_every, batch_size)
             actions = [action for interval, action in every if finished or run.due(interval, batch_size)]
             if log or keep or actions:
-                numbers = {name: float(value.detach()) for name, value in values.items()}
+                numbers = run.ranks.mean(values)
                 if not all(np.isfinite(number) for number in numbers.values()):
                     bad = next(name for name, number in numbers.items() if not np.isfinite(number))
                     raise InputError(

@@ -1,6 +1,7 @@
 """What training does to log-mel spectrograms, so that they vary as speakers, microphones and rooms do."""
 
 import math
+from typing import NamedTuple
 
 import torch
 
@@ -9,11 +10,28 @@ from datasets.audio import LOG_FLOOR, N_MELS, SAMPLE_RATE, masked_mean, mel_tran
 DECIBEL = math.log(10) / 10  # of power, in natural logarithms
 
 
-def _stretch(mels: torch.Tensor, mask: torch.Tensor, factors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Play each of `mels` [B, T, 40] at `factors` [B] times its speed, interpolating between frames."""
+class Whole(NamedTuple):
+    """The batch that some recordings are `rows` [R] of: with them the chance falls as it would in all of it.
+
+    `lengths` [B] are the frames of all its recordings.
+    """
+
+    rows: torch.Tensor
+    lengths: torch.Tensor
+
+
+def _longer(lengths: torch.Tensor, factors: torch.Tensor) -> torch.Tensor:
+    """Frames of recordings of `lengths` [B] at `factors` [B] times their speed."""
+    return (lengths / factors).round().long().clamp(min=1)
+
+
+def _stretch(
+    mels: torch.Tensor, mask: torch.Tensor, factors: torch.Tensor, longest: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Play each of `mels` [B, T, 40] at `factors` [B] times its speed, interpolating; [B, longest, 40] and the mask."""
     lengths = mask.sum(1)
-    longer = (lengths / factors).round().long().clamp(min=1)
-    time = torch.arange(int(longer.max()), device=mels.device)
+    longer = _longer(lengths, factors)
+    time = torch.arange(longest, device=mels.device)
     step = (lengths - 1).clamp(min=0) / (longer - 1).clamp(min=1)
     last = (lengths - 1).clamp(min=0)[:, None]
     source = (time * step[:, None]).clamp(max=last)
@@ -57,6 +75,7 @@ def augment(
     time_width: float = 0.08,
     band_masks: int = 2,
     band_width: int = 6,
+    whole: Whole | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Vary recordings as speakers, microphones and rooms would; every utterance gets its own draw from `generator`.
 
@@ -72,21 +91,29 @@ def augment(
         snr_db: the range of speech level over noise level.
         time_masks, time_width: stretches hidden, each up to this share of the utterance.
         band_masks, band_width: groups of neighbouring bands hidden, each up to so many bands.
+        whole: the batch that `mels` are a part of, if they are; they become what they would in all of it.
 
     Returns:
         `[B, T', 40]` (padded frames 0) and its mask `[B, T']`.
     """
-    batch, device = len(mels), mels.device
+    device = mels.device
+    batch, rows = (len(mels), slice(None)) if whole is None else (len(whole.lengths), whole.rows)
 
-    def uniform(low: float, high: float, *shape: int) -> torch.Tensor:
+    def for_all(low: float, high: float, *shape: int) -> torch.Tensor:
         draw = torch.rand(batch, *shape, generator=generator, device=generator.device)
         return (low + (high - low) * draw).to(device)
+
+    def uniform(low: float, high: float, *shape: int) -> torch.Tensor:
+        return for_all(low, high, *shape)[rows]
 
     bank = mel_transform(device).mel_scale.fb  # [frequencies, 40]
     hertz = torch.linspace(0, SAMPLE_RATE / 2, len(bank), device=device)
     bins = bank.sum(0)
 
-    mels, mask = _stretch(mels, mask, uniform(1 - speed, 1 + speed))
+    lengths = mask.sum(1) if whole is None else whole.lengths.to(device)
+    factors = for_all(1 - speed, 1 + speed)
+    longest = int(_longer(lengths, factors).max())
+    mels, mask = _stretch(mels, mask, factors[rows], longest)
     mels = _warp(mels, uniform(1 - tract, 1 + tract), hertz @ bank / bins)
     place = torch.linspace(0, math.pi, N_MELS, device=device)
     waves = torch.stack([(order * place).cos() / order for order in range(1, 5)])  # the first is the tilt
@@ -98,7 +125,7 @@ def augment(
     colour = colour - colour.logsumexp(1, keepdim=True) + math.log(N_MELS)  # mean power 1
     loudness = masked_mean(mels.exp(), mask).mean((1, 2)).log()[:, None]
     floor = loudness + colour - DECIBEL * uniform(*snr_db, 1)
-    normal = torch.randn(mels.shape, generator=generator, device=generator.device).to(device)
+    normal = torch.randn(batch, *mels.shape[1:], generator=generator, device=generator.device)[rows].to(device)
     noisy = torch.logaddexp(mels, floor[:, None, :] + normal / bins.clamp(min=1).sqrt())  # narrow bands flutter more
     mels = torch.where(uniform(0.0, 1.0, 1, 1) < noise, noisy, mels)
 

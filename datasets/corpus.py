@@ -11,7 +11,8 @@ Layout, schema version 1 (N pictures, C captions, R recordings, F frames in all)
     recordings/offset     [R + 1] first frame of each      recordings/mel    [F, 40] float16, log-mel, not normalised
     species               [S] text                         voices/name [V], voices/heard [V] False: measuring only
 
-`offset` and `mel` are absent where recordings are synthesised on the fly.
+`offset` and `mel` are absent where recordings are synthesised on the fly. Several such files are one corpus where a
+manifest lists them (datasets/shard.py).
 """
 
 import errno
@@ -19,10 +20,10 @@ import io
 import json
 import os
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import h5py
 import numpy as np
@@ -31,13 +32,12 @@ from PIL import Image, UnidentifiedImageError
 
 from datasets import audio, voices
 from datasets.errors import InputError
-from datasets.files import replacing, require_file
+from datasets.files import replacing
+from datasets.shard import SCHEMA, VERSION, Groups, Shard, Texts, locate, merge, shard_files
 
-SCHEMA = "spoken-captions"
-VERSION = 1
 SLACK = 50_000_000  # bytes left free on the disk
-AGAIN = "remove it and build it again with scripts/prepare_cub.sh"
 SPLITS = ("train", "validation", "test")
+Change: TypeAlias = Callable[[np.ndarray, int], np.ndarray]  # of a table's values, knowing the number of their file
 
 
 @dataclass
@@ -135,60 +135,63 @@ def _write_mels(file: h5py.File, mels: Iterable[np.ndarray], count: int, path: P
 
 
 class Corpus:
-    """A corpus opened for reading. Index tables are in memory; pictures and recordings are read when asked for.
+    """A corpus opened for reading, of one file or of those that a manifest lists.
+
+    Tables of numbers are in memory, about 40 bytes for a picture with one caption and recording; texts, pictures and
+    recordings are read when asked for. Species and voices of the same name in several files are the same.
 
     Raises:
-        InputError: if the file is missing, cut off, still being written, not a corpus, or of another version.
+        InputError: if a file is missing, cut off, still being written, not a corpus, or of another version.
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = require_file(path, "corpus")
+        self.path = Path(path)
+        self._shards: list[Shard] = []
+        for file in shard_files(self.path):
+            self._shards.append(Shard(file))
         try:
-            self._file = h5py.File(self.path, "r")
-        except OSError as error:
-            if "unable to lock" in str(error) or "already open" in str(error):  # "sblock" tells of a cut
-                raise InputError(f"{path}: is being written by another process; wait until it ends") from error
-            raise InputError(f"{path}: is not HDF5, or is cut off; {AGAIN}") from error
-        try:
-            self._read_attributes()
             self._read_tables()
         except InputError:
             self.close()
             raise
-        except (KeyError, OSError, RuntimeError, ValueError, TypeError, AttributeError) as error:
-            self.close()
-            raise InputError(f"{path}: a table is missing or damaged ({error}); {AGAIN}") from error
-
-    def _read_attributes(self) -> None:
-        path, attributes = self.path, dict(self._file.attrs)
-        if attributes.get("schema") != SCHEMA:
-            raise InputError(f"{path}: is not a corpus of spoken captions; build one with scripts/prepare_cub.sh")
-        if attributes.get("version") != VERSION:
-            raise InputError(
-                f"{path}: has schema version {attributes.get('version')}, this code reads version {VERSION}; {AGAIN}"
-            )
-        if not attributes.get("complete", False):
-            raise InputError(f"{path}: its writing was not finished; {AGAIN}")
-        self.sources: dict[str, str] = json.loads(attributes["sources"])
-        self.config: dict[str, Any] = json.loads(attributes["config"])
 
     def _read_tables(self) -> None:
-        file = self._file
-        self.species_names: list[str] = [name.decode() for name in file["species"][:]]
-        self.names: list[str] = [name.decode() for name in file["pictures/name"][:]]
-        self.species: np.ndarray = file["pictures/species"][:].astype(np.int64)
-        self.split: np.ndarray = file["pictures/split"][:]
-        self.captions: list[str] = [text.decode() for text in file["captions/text"][:]]
-        self.caption_picture: np.ndarray = file["captions/picture"][:]
-        self.recording_picture: np.ndarray = file["recordings/picture"][:]
-        self.recording_caption: np.ndarray = file["recordings/caption"][:]
-        self.recording_voice: np.ndarray = file["recordings/voice"][:]
-        self.recording_seed: np.ndarray = file["recordings/seed"][:]
-        self.voice_names: list[str] = [name.decode() for name in file["voices/name"][:]]
-        self.voice_heard: np.ndarray = file["voices/heard"][:]
-        self._encoded = file["pictures/encoded"]
-        self._offset = file["recordings/offset"][:] if "recordings/offset" in file else None
-        self._mel = file.get("recordings/mel")
+        shards = self._shards
+        self.sources: dict[str, str] = {name: value for shard in shards for name, value in shard.sources.items()}
+        self.config: dict[str, Any] = shards[0].config
+        self.names, self.captions = Texts(shards, "pictures/name"), Texts(shards, "captions/text")
+        self.species_names, species = merge([shard.texts("species") for shard in shards])
+        self.voice_names, voice = merge([shard.texts("voices/name") for shard in shards])
+        self.voice_heard = np.zeros(len(self.voice_names), dtype=bool)
+        for shard, places in zip(shards, voice, strict=True):
+            self.voice_heard[places] = shard.numbers("voices/heard")
+        pictures, captions = self._starts("pictures/encoded"), self._starts("captions/picture")
+        self._first_picture, self._first_recording = pictures, self._starts("recordings/picture")
+
+        def joined(table: str, change: Change = lambda values, _: values) -> np.ndarray:
+            return np.concatenate([change(shard.numbers(table), number) for number, shard in enumerate(shards)])
+
+        def moved(starts: np.ndarray) -> Change:
+            return lambda values, number: np.where(values < 0, values, values + starts[number]).astype(values.dtype)
+
+        self.species: np.ndarray = joined("pictures/species", lambda values, number: species[number][values])
+        self.split: np.ndarray = joined("pictures/split")
+        self.caption_picture: np.ndarray = joined("captions/picture", moved(pictures))
+        self.recording_picture: np.ndarray = joined("recordings/picture", moved(pictures))
+        self.recording_caption: np.ndarray = joined("recordings/caption", moved(captions))
+        self.recording_voice: np.ndarray = joined("recordings/voice", lambda values, number: voice[number][values])
+        self.recording_seed: np.ndarray = joined("recordings/seed")
+        self._offsets = [s.numbers("recordings/offset") if "recordings/offset" in s.file else None for s in shards]
+
+    def _starts(self, table: str) -> np.ndarray:
+        """For each file, the number of the first of its rows in a table, and the number of rows in all."""
+        return np.cumsum([0, *[len(shard.table(table)) for shard in self._shards]])
+
+    @property
+    def identity(self) -> str:
+        """What changes when a file of the corpus does."""
+        files = [shard.path for shard in self._shards]
+        return "".join(f"{file.resolve()}{file.stat().st_mtime_ns}" for file in files)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -206,39 +209,53 @@ class Corpus:
             raise InputError(f"{self.path}: no pictures in the {split} split; name some in the CSV's split column")
         return chosen
 
-    def captions_by_picture(self, which: str = "all") -> list[np.ndarray]:
+    def captions_by_picture(self, which: str = "all") -> Groups:
         """For each picture, the indices of its captions: all, or only every second one, "even" or "odd"."""
         start, step = {"all": (0, 1), "even": (0, 2), "odd": (1, 2)}[which]
-        return [group[start::step] for group in _group(self.caption_picture, np.arange(len(self.captions)), len(self))]
+        return Groups(self.caption_picture, np.arange(len(self.captions)), len(self), start, step)
 
-    def recordings_by_picture(self, heard: bool | None = None) -> list[np.ndarray]:
+    def recordings_by_picture(self, heard: bool | None = None) -> Groups:
         """For each picture, the indices of its recordings, if asked only those of voices heard in training or not."""
         chosen = np.arange(len(self.recording_picture))
         if heard is not None:
             chosen = chosen[self.voice_heard[self.recording_voice] == heard]
-        return _group(self.recording_picture[chosen], chosen, len(self))
+        return Groups(self.recording_picture[chosen], chosen, len(self))
 
     @property
     def measuring_voices(self) -> bool | None:
         """The `heard` to measure with: False, voices kept out of training, or None, any, where there are none."""
         return None if self.voice_heard.all() else False
 
+    def encoded(self, index: int) -> bytes:
+        """Picture `index` as it is stored, JPEG or PNG."""
+        shard, row = locate(self._first_picture, index)
+        return bytes(self._shards[shard].table("pictures/encoded")[row].tobytes())
+
     def picture(self, index: int) -> Image.Image:
         """Picture `index`, RGB."""
-        return decode(self._encoded[index].tobytes(), f"{self.path}: picture {self.names[index]}")
+        return decode(self.encoded(index), f"{self.path}: picture {self.names[index]}")
+
+    def frames(self, recording: int) -> int:
+        """Frames of the log-mel of a recording."""
+        shard, row = locate(self._first_recording, recording)
+        offsets = self._offsets[shard]
+        return len(self.mel(recording)) if offsets is None else int(offsets[row + 1] - offsets[row])
 
     def mel(self, recording: int) -> torch.Tensor:
         """Log-mel of a recording, [T, 40] float32, not normalised; synthesised now if it is not stored."""
-        if self._mel is not None and self._offset is not None:
-            first, last = self._offset[recording : recording + 2]
-            return torch.from_numpy(self._mel[first:last].astype(np.float32))
+        shard, row = locate(self._first_recording, recording)
+        offsets = self._offsets[shard]
+        if offsets is not None:
+            first, last = offsets[row : row + 2]
+            return torch.from_numpy(self._shards[shard].table("recordings/mel")[first:last].astype(np.float32))
         voice = voices.by_name(self.voice_names[self.recording_voice[recording]])
         text = self.captions[self.recording_caption[recording]]
         return audio.log_mel(voices.synthesise(voice, text, int(self.recording_seed[recording])))
 
     def close(self) -> None:
-        """Close the file."""
-        self._file.close()
+        """Close the files."""
+        for shard in self._shards:
+            shard.file.close()
 
 
 def decode(data: bytes, name: str) -> Image.Image:
@@ -266,11 +283,3 @@ def encode(picture: Image.Image, quality: int = 95) -> bytes:
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=quality)
     return buffer.getvalue()
-
-
-def _group(owners: np.ndarray, members: Sequence[int] | np.ndarray, count: int) -> list[np.ndarray]:
-    """For each owner 0..count-1, the members that belong to it, in order."""
-    order = np.argsort(owners, kind="stable")
-    bounds = np.searchsorted(owners[order], np.arange(count + 1))
-    members = np.asarray(members)[order]
-    return [members[bounds[i] : bounds[i + 1]] for i in range(count)]

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from datasets import audio
-from datasets.augment import augment
+from datasets.augment import Whole, augment
 from datasets.captions import Vocabulary, pad
 from datasets.corpus import Corpus
 from datasets.errors import InputError
@@ -42,6 +43,10 @@ class Batch:
     def __len__(self) -> int:
         return len(self.index)
 
+    def __getitem__(self, rows: Any) -> "Batch":
+        """Some of its pictures (a slice or indices) with their captions."""
+        return replace(self, **{k: v[rows] for k, v in vars(self).items() if v is not None})
+
     def to(self, device: torch.device | str) -> "Batch":
         """The same batch on another device."""
         moved = {k: v.to(device, non_blocking=True) for k, v in vars(self).items() if v is not None}
@@ -51,6 +56,16 @@ class Batch:
 def to_unit(pictures: torch.Tensor) -> torch.Tensor:
     """Pictures in uint8 to float32 in [-1, 1]."""
     return pictures.float() / 127.5 - 1
+
+
+def rows_of_share(rows: int, number: int, count: int) -> np.ndarray:
+    """Which of a batch's rows the process `number` of `count` works on: as much of its first half as of its second.
+
+    So a caption of the first half that is painted again with the noise of the second stays in one place.
+    """
+    if rows % (2 * count) == 0:
+        return np.arange(rows).reshape(2, count, -1)[:, number].ravel()
+    return np.array_split(np.arange(rows), count)[number]
 
 
 class Pictures:
@@ -111,6 +126,8 @@ class Loader:
         speech: to get recordings; `heard` restricts them to voices that are heard in training or not.
         augment: random crops and mirroring, augmented recordings.
         position: pictures seen before, to go on from there.
+        share: (number, count) of the process that gets its rows of every batch alone, where several train together;
+            the rows are what they would be in the whole batch.
 
     Raises:
         InputError: if pictures of the split lack the captions or recordings that are asked for.
@@ -130,9 +147,10 @@ class Loader:
         augment: bool = True,
         position: int = 0,
         seed: int = 0,
+        share: tuple[int, int] = (0, 1),
     ) -> None:
         self.corpus, self.batch_size, self.seed, self.augment = corpus, batch_size, seed, augment
-        self.position = position
+        self.position, self.share = position, share
         self.words, self.speech = words, speech
         self.indices = corpus.pictures_of(split)
         self._captions = corpus.captions_by_picture(captions) if words is not None else None
@@ -145,7 +163,7 @@ class Loader:
                         "" if heard is None or what == "captions" else f" in {'heard' if heard else 'unheard'} voices"
                     )
                     raise InputError(f"{corpus.path}: no picture of the {split} split has {what}{voices}; add some")
-        self._pictures = Pictures(corpus, self.indices, size) if size else None
+        self._pictures = Pictures(corpus, self.indices, size, memory_gb=6.0 / share[1]) if size else None
 
     def __len__(self) -> int:
         """Pictures in one pass."""
@@ -182,7 +200,11 @@ class Loader:
         """
         for turn in range(rounds):
             for first in range(0, len(self.indices), self.batch_size):
-                yield self._assemble(self.indices[first : first + self.batch_size], None, None, turn)
+                yield self.in_order(first, turn)
+
+    def in_order(self, first: int, turn: int = 0) -> Batch:
+        """The batch of `once` that begins with picture `first` of the split, in round `turn`; never a share of it."""
+        return self._assemble(self.indices[first : first + self.batch_size], None, None, turn)
 
     def _assemble(
         self,
@@ -191,7 +213,9 @@ class Loader:
         generator: torch.Generator | None,
         turn: int = 0,
     ) -> Batch:
-        batch = Batch(torch.from_numpy(indices.astype(np.int64)), torch.from_numpy(self.corpus.species[indices]))
+        rows = np.arange(len(indices)) if rngs is None else rows_of_share(len(indices), *self.share)
+        own = indices[rows]
+        batch = Batch(torch.from_numpy(own.astype(np.int64)), torch.from_numpy(self.corpus.species[own]))
 
         def choose(options: np.ndarray, row: int) -> int:
             return int(rngs[row].choice(options) if rngs else options[turn % len(options)])
@@ -200,23 +224,31 @@ class Loader:
         if self._recordings is not None:
             chosen = [choose(self._recordings[index], row) for row, index in enumerate(indices)]
             spoken = [int(self.corpus.recording_caption[recording]) for recording in chosen]
-            mels, mask = stack_mels([self.corpus.mel(recording) for recording in chosen])
-            if self.augment and generator is not None:
-                mels, mask = augment(mels, mask, generator)
-            batch.mels, batch.mel_mask = audio.normalise(mels, mask), mask
+            batch.mels, batch.mel_mask = self._mels(chosen, rows, generator)
         if self._captions is not None and self.words is not None:
-            chosen = [
-                spoken[row] if spoken[row] >= 0 else choose(self._captions[index], row)
-                for row, index in enumerate(indices)
+            picked = [
+                spoken[row] if spoken[row] >= 0 else choose(self._captions[indices[row]], row) for row in rows.tolist()
             ]
-            batch.tokens, batch.token_mask = pad([self.words.encode(self.corpus.captions[c]) for c in chosen])
+            batch.tokens, batch.token_mask = pad([self.words.encode(self.corpus.captions[c]) for c in picked])
         if self._pictures is not None:
             crops = [
-                self._pictures.crop(int(index), rngs[row] if rngs and self.augment else None)
-                for row, index in enumerate(indices)
+                self._pictures.crop(int(indices[row]), rngs[row] if rngs and self.augment else None) for row in rows
             ]
             batch.pictures = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2)
         return batch
+
+    def _mels(
+        self, chosen: list[int], rows: np.ndarray, generator: torch.Generator | None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Normalised log-mels of `rows` of the recordings `chosen` for a whole batch, with their mask."""
+        mels, mask = stack_mels([self.corpus.mel(chosen[row]) for row in rows])
+        if self.augment and generator is not None:
+            whole = None
+            if len(rows) < len(chosen):
+                lengths = torch.tensor([self.corpus.frames(recording) for recording in chosen])
+                whole = Whole(torch.from_numpy(rows), lengths)
+            mels, mask = augment(mels, mask, generator, whole=whole)
+        return audio.normalise(mels, mask), mask
 
 
 def stack_mels(mels: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:

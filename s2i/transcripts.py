@@ -150,7 +150,7 @@ def _append(cache: Path, told: dict[str, object]) -> None:
 
 def _identity_of_corpus(corpus: Corpus) -> str:
     """Of all that decides how its recordings sound, and which number is which."""
-    digest = hashlib.sha256(json.dumps([corpus.captions, corpus.voice_names]).encode())
+    digest = hashlib.sha256(json.dumps([list(corpus.captions), corpus.voice_names]).encode())
     for table in (corpus.recording_picture, corpus.recording_caption, corpus.recording_voice, corpus.recording_seed):
         digest.update(np.ascontiguousarray(table, dtype=np.int64).tobytes())
     digest.update(np.ascontiguousarray(corpus.split).tobytes())  # who babbles

@@ -251,3 +251,23 @@ def test_the_learning_rate_of_all_optimizers_is_set():
     opponent = adversary()
     opponent.set_learning_rate(0.25)
     assert [group["lr"] for o in opponent.optimizers.values() for group in o.param_groups] == [0.25, 0.25]
+
+
+def test_a_batch_in_parts_has_the_gradients_of_the_whole():
+    """Up to spectral norm, whose power iteration goes one step further with each part."""
+    real, fake, sentence, species = toy()
+    gradients, values = [], []
+    for parts in (1, 4):
+        torch.manual_seed(0)
+        networks = {0: Discriminator(side=8, width=4, max_width=16, dimension=WIDTH, spectral=False)}
+        settings = {"betas": (0.0, 0.99), "loss": "bce", "policy": (), "penalty": Penalty()}
+        opponent = Adversary(networks, learning_rate=2e-3, **settings)
+        draws = torch.Generator().manual_seed(7)
+        found = opponent.train(
+            real, fake, sentence, species, contextlib.nullcontext, draws, fake_sentence=None, parts=parts
+        )
+        gradients.append([weight.grad for weight in networks[0].parameters()])
+        values.append({name: float(value) for name, value in found.items()})
+    for one, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(other, one, rtol=1e-4, atol=1e-6)
+    assert values[1] == pytest.approx(values[0], rel=1e-5)

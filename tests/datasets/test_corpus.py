@@ -12,6 +12,7 @@ from PIL import Image
 from datasets import audio, corpus, voices
 from datasets.corpus import Corpus
 from datasets.errors import InputError
+from datasets.shard import Groups
 
 MELS = [np.full((10 + number, 40), number / 2, np.float32) for number in range(12)]
 
@@ -75,7 +76,8 @@ def test_groups_by_picture(small):
 
 
 def test_groups_when_owners_are_mixed_or_own_nothing():
-    groups = corpus._group(np.array([2, 0, 2, 0]), np.array([10, 11, 12, 13]), 4)
+    groups = Groups(np.array([2, 0, 2, 0]), np.array([10, 11, 12, 13]), 4)
+    assert len(groups) == 4
     assert [group.tolist() for group in groups] == [[11, 13], [], [10, 12], []]
 
 

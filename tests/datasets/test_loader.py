@@ -9,7 +9,7 @@ from datasets import audio
 from datasets.captions import Vocabulary
 from datasets.corpus import Corpus
 from datasets.errors import InputError
-from datasets.loader import Batch, Loader, Pictures, stack_mels, to_unit
+from datasets.loader import Batch, Loader, Pictures, rows_of_share, stack_mels, to_unit
 
 WORDS = Vocabulary(["<end>", "<unk>", "the", "first", "second", "bird", *map(str, range(12))])
 
@@ -215,3 +215,26 @@ def test_to_unit_to_device_and_stack():
     mels, mask = stack_mels([torch.ones(2, 40), torch.ones(1, 40)])
     assert mels[..., 0].tolist() == [[1, 1], [1, 0]]
     assert mask.tolist() == [[True, True], [True, False]]
+
+
+def test_shares_of_a_batch_are_its_rows(small):
+    """With crops, words, and recordings augmented as in the whole batch."""
+    words = Vocabulary.build(small.captions)
+    options = {"batch_size": 8, "size": 32, "words": words, "speech": True, "seed": 3}
+    whole = Loader(small, "train", **options).at(16)
+    for number in range(2):
+        rows = rows_of_share(8, number, 2)
+        part = Loader(small, "train", **options, share=(number, 2)).at(16)
+        expected = whole[rows]
+        assert part.index.tolist() == expected.index.tolist()
+        assert part.tokens.tolist() == expected.tokens[:, : part.tokens.shape[1]].tolist()
+        assert torch.equal(part.pictures, expected.pictures)
+        assert torch.equal(part.mel_mask, expected.mel_mask)
+        torch.testing.assert_close(part.mels, expected.mels, rtol=1e-4, atol=1e-4)
+
+
+def test_one_pass_is_split_exactly_between_processes(small):
+    """Every picture of the split is with exactly one process."""
+    loaders = [Loader(small, "train", batch_size=4, share=(number, 2)) for number in range(2)]
+    seen = [index for loader in loaders for index in loader.at(0).index.tolist()]
+    assert sorted(seen) == small.pictures_of("train").tolist()
