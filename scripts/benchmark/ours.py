@@ -1,0 +1,150 @@
+"""This project's side of each comparison: its own steps, on drawn numbers of the sizes that it trains with."""
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from attngan import checkpoint, runtime
+from attngan.feature_cache import FeatureCache
+from attngan.gan_config import GanConfig
+from attngan.gan_job import KIND, GanJob
+from attngan.generator import GENERATOR_KIND, Generator
+from attngan.image_encoder import ImageEncoder, InceptionTrunk, ScratchTrunk
+from attngan.matching_job import MatchingJob
+from attngan.text_encoder import TextEncoder
+from datasets.loader import Batch
+from s2i.pipeline import SpeechToImage
+from s2i.speech_encoder import SPEECH_KIND, SpeechEncoder
+from s2i.train_damsm import DamsmConfig
+from s2i.train_gan import PRESETS
+from s2i.train_sen import SenConfig
+
+GAMMAS = {"gamma1": 4.0, "gamma2": 5.0, "gamma3": 10.0}
+FRAMES, WORDS, VOCABULARY, SPECIES = 400, 18, 5450, 150  # recordings of 4 s, captions of 18 words
+QUICK = {"widths": (8,), "blocks": (1,), "discriminator_widths": (8,), "feature_width": 8}
+
+
+def batch(size: int, side: int = 0, *, frames: int = FRAMES) -> Batch:
+    """A drawn batch with pictures of `side` px, if any, words and recordings."""
+    drawn = Batch(torch.arange(size), torch.arange(size) % SPECIES)
+    if side:
+        drawn.pictures = torch.randint(0, 256, (size, 3, side, side), dtype=torch.uint8)
+    drawn.tokens, drawn.token_mask = torch.randint(2, VOCABULARY, (size, WORDS)), torch.ones(size, WORDS).bool()
+    drawn.mels, drawn.mel_mask = torch.randn(size, frames, 40), torch.ones(size, frames).bool()
+    return drawn
+
+
+def image_encoder(trunk: str = "scratch") -> ImageEncoder:
+    """With random weights, of the size that the DAMSM presets have."""
+    if trunk == "inception":
+        return ImageEncoder(InceptionTrunk()).eval().requires_grad_(False)
+    sizes = DamsmConfig()
+    return (
+        ImageEncoder(ScratchTrunk(size=sizes.size, width=sizes.width, blocks=sizes.blocks)).eval().requires_grad_(False)
+    )
+
+
+def gan_config(side: int, batch_size: int, quick: bool, **changes: Any) -> GanConfig:
+    """The preset for a GPU, of published generator width, at any side: all stages train."""
+    changes = {"stages": side.bit_length() - 6, "init": None, "freeze": 0, "batch_size": batch_size, **changes}
+    if quick:
+        changes = {**QUICK, **changes}
+    return replace(PRESETS["gpu-512"], diversity_weight=PRESETS["gpu-256"].diversity_weight, **changes)
+
+
+class GanTraining:
+    """The project's step at `side` px.
+
+    Args:
+        grown: train the last stage alone, on top of the others, as the presets do at 512 px.
+        channels_last, trunk: as the project has them unless something else is asked for.
+    """
+
+    def __init__(
+        self,
+        side: int,
+        batch_size: int,
+        quick: bool = False,
+        *,
+        grown: bool = False,
+        channels_last: bool = True,
+        trunk: str = "scratch",
+        frames: int = FRAMES,
+        **changes: Any,
+    ) -> None:
+        config = gan_config(side, batch_size, quick, **changes)
+        fabric = runtime.make_fabric(config.precision)
+        image, caption = image_encoder(trunk).to(fabric.device), SpeechEncoder().eval().to(fabric.device)
+        if grown:
+            with tempfile.TemporaryDirectory() as folder:
+                config = self._grown(config, Path(folder), image)
+                self.job = GanJob(config, image, caption, fabric, GAMMAS)
+        else:
+            self.job = GanJob(config, image, caption, fabric, GAMMAS)
+        if not channels_last:
+            for network in (self.job.generator, image, *self.job.discriminators.values()):
+                network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+        self.batch, self.position = batch(batch_size, side, frames=frames), 0
+
+    @staticmethod
+    def _grown(config: GanConfig, folder: Path, image: ImageEncoder) -> GanConfig:
+        """The same, starting from a run of one stage less, whose weights are random here."""
+        weights = replace(config, stages=config.stages - 1).generator().state_dict()
+        path = folder / "checkpoint.safetensors"
+        checkpoint.save(path, {"generator": weights, "ema": weights, "adversary": {"networks": {}}}, {"kind": KIND})
+        return replace(config, init=path, freeze=config.stages - 1, diversity_weight=0)
+
+    def __call__(self) -> None:
+        self.job.step(self.batch, self.position)
+        self.position += len(self.batch)
+
+
+class _DrawnFeatures(FeatureCache):
+    """A cache on disk of random features, read as any other."""
+
+    def __init__(self, pictures: int, views: int, trunk: InceptionTrunk, device: torch.device) -> None:
+        side = 17
+        self._row, self._views, self._device = {row: row for row in range(pictures)}, views, device
+        self._grid = torch.Size([trunk.local_channels, side, side])
+        self._folder = tempfile.TemporaryDirectory()
+        path, width = Path(self._folder.name) / "features.npy", self._grid.numel() + trunk.pooled_channels
+        array = np.lib.format.open_memmap(path, "w+", dtype=np.float16, shape=(pictures, views, width))
+        for row in range(pictures):
+            array[row] = np.random.default_rng(row).random((views, width), dtype=np.float32)
+        array.flush()
+        self._array = np.load(path, mmap_mode="r")
+
+
+class MatchingTraining:
+    """The project's step of DAMSM (from words) or SEN (from recordings), with the features of Inception cached."""
+
+    def __init__(self, batch_size: int, *, speech: bool) -> None:
+        config = (SenConfig if speech else DamsmConfig)(batch_size=batch_size, views=2)
+        fabric = runtime.make_fabric(config.precision)
+        image = image_encoder("inception").requires_grad_(not speech)
+        image.trunk.requires_grad_(False)
+        caption = SpeechEncoder() if speech else TextEncoder(n_words=VOCABULARY)
+        self.job = MatchingJob(config, image, caption, SPECIES, fabric, image_frozen=speech)
+        assert isinstance(image.trunk, InceptionTrunk)
+        self.job.cache = _DrawnFeatures(batch_size, config.views, image.trunk, fabric.device)
+        self.batch, self.position = batch(batch_size), 0
+
+    def __call__(self) -> None:
+        self.job.step(self.batch, self.position)
+        self.position += len(self.batch)
+
+
+def published_model(folder: Path, stages: int, quick: bool) -> SpeechToImage:
+    """A model of published widths with random weights, through its files."""
+    torch.manual_seed(0)
+    widths = {"widths": (8,), "blocks": (1,)} if quick else {"widths": (32,), "blocks": (2,)}
+    generator, encoder = Generator(stages=stages, **widths), SpeechEncoder()  # type: ignore[arg-type]
+    about: dict[str, Any] = {"kind": GENERATOR_KIND, "generator": generator.arguments}
+    checkpoint.save(folder / "generator.safetensors", generator.state_dict(), about)
+    about = {"kind": f"{SPEECH_KIND}-weights", "speech": encoder.arguments}
+    checkpoint.save(folder / "speech.safetensors", {"caption": encoder.state_dict()}, about)
+    return SpeechToImage.load(folder, half=True)
