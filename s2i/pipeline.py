@@ -1,14 +1,17 @@
 """The whole walk for people who use Python: `SpeechToImage.load()("bird.wav").save("outputs", "bird")`."""
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from attngan.condition import Condition
 from attngan.generator import Generator, load_generator
 from datasets import audio
 from datasets.cli import repository
@@ -23,14 +26,14 @@ MAX_SAMPLES = 100  # the attention of each takes about 7 MB
 
 @dataclass(frozen=True)
 class Pictures:
-    """What was painted from one recording, N times.
+    """What was painted from one recording, or another condition, N times.
 
     Attributes:
         stages: one array [N, S, S, 3] uint8 for each stage, the smallest first.
         attention: for each stage but the first [N, R, R, T] float32: how much each of the R x R regions of the stage
             before looked at each segment of speech; sums to 1 over T.
-        segments: T times (start, end) in seconds.
-        log_mel: [frames, 40] float32, 100 frames a second.
+        segments: T times (start, end) in seconds; none of what was not spoken.
+        log_mel: [frames, 40] float32, 100 frames a second; no frames of what was not spoken.
     """
 
     stages: list[np.ndarray]
@@ -62,6 +65,21 @@ class Pictures:
         return paths
 
 
+@dataclass(frozen=True)
+class Heard:
+    """What the speech encoder made of one recording.
+
+    Attributes:
+        condition: one caption, of T segments.
+        segments: T times (start, end) in seconds.
+        log_mel: [frames, 40] float32, 100 frames a second.
+    """
+
+    condition: Condition
+    segments: list[tuple[float, float]]
+    log_mel: np.ndarray
+
+
 class SpeechToImage:
     """Paints spoken descriptions.
 
@@ -69,19 +87,23 @@ class SpeechToImage:
         encoder: turns a recording into a condition.
         generator: turns a condition into pictures.
         device: where both run.
+        half: paint in bfloat16 where that is faster, as the generator was trained; colours differ by about 1 of 255.
     """
 
-    def __init__(self, encoder: SpeechEncoder, generator: Generator, device: torch.device) -> None:
-        self.device = device
+    def __init__(
+        self, encoder: SpeechEncoder, generator: Generator, device: torch.device, *, half: bool = False
+    ) -> None:
+        self.device, self.half = device, half
         self.encoder = encoder.to(device).eval()
         self.generator = generator.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
 
     @classmethod
-    def load(cls, folder: str | Path | None = None, device: str = "auto") -> "SpeechToImage":
+    def load(cls, folder: str | Path | None = None, device: str = "auto", *, half: bool = False) -> "SpeechToImage":
         """The model of a folder with speech.safetensors and generator.safetensors, by default the one that is shipped.
 
         Args:
             device: "auto", a GPU where there is one, or a name that torch knows.
+            half: as for the class.
 
         Raises:
             InputError: if a file is missing, damaged, changed or something else, or the two do not fit together.
@@ -97,7 +119,7 @@ class SpeechToImage:
                 f"{folder}: {model_folder.SPEECH} gives {given} dimensions, {model_folder.GENERATOR} wants {wanted}; "
                 "take both from the same training"
             )
-        return cls(encoder, generator, chosen)
+        return cls(encoder, generator, chosen, half=half)
 
     @torch.inference_mode()
     def __call__(self, recording: Recording, *, samples: int = 1, seed: int = 0) -> Pictures:
@@ -113,31 +135,86 @@ class SpeechToImage:
         Raises:
             InputError: if the recording is not one, or too short, too long or silent, or a number is out of range.
         """
-        if not 1 <= samples <= MAX_SAMPLES:
-            raise InputError(f"samples {samples}: out of range; give a value from 1 to {MAX_SAMPLES}")
-        if seed < 0:
-            raise InputError(f"seed {seed}: out of range; give a value at least 0")
+        _check_numbers(samples, seed)
+        heard = self.hear(recording)
+        painted = self.paint(heard.condition, samples=samples, seed=seed)
+        return dataclasses.replace(painted, segments=heard.segments, log_mel=heard.log_mel)
+
+    @torch.inference_mode()
+    def hear(self, recording: Recording) -> Heard:
+        """Encode `recording`, which is as for a call and gives the same errors, without painting it."""
         mel = audio.log_mel(_wave(recording))
         mask = torch.ones(1, len(mel), dtype=torch.bool, device=self.device)
         condition = self.encoder(audio.normalise(mel)[None].to(self.device), mask)
+        return Heard(condition, self.encoder.spans(len(mel)), mel.numpy())
+
+    @torch.inference_mode()
+    def paint(
+        self, condition: Condition, *, samples: int = 1, seed: int = 0, first: int = 0, stages: int | None = None
+    ) -> Pictures:
+        """Paint a condition of one caption, heard or read.
+
+        Args:
+            condition: of one caption.
+            samples: from 1 to 100.
+            seed: at least 0.
+            first: number of the first sample; 2 gives what would come third.
+            stages: paint only the first so many sizes, for speed; None paints all.
+
+        Raises:
+            InputError: if a number is out of range.
+        """
+        _check_numbers(samples, seed)
+        condition = condition.to(self.device)
         painted: list[list[np.ndarray]] = []
         looked: list[list[np.ndarray]] = []
-        for sample in range(samples):  # one by one: in a batch, rounding would depend on the others in it
+        for sample in range(first, first + samples):  # one by one: in a batch, rounding would depend on the others
             draws = np.random.default_rng([seed, sample])
             widths = (self.generator.noise, self.generator.arguments["conditioning"])
             noise, spread = (self._normal(draws, width) for width in widths)
-            painting = self.generator(condition, noise, spread)
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
+                painting = self.generator(condition, noise, spread, stages=stages)
             painted.append([_to_uint8(picture) for picture in painting.pictures])
             looked.append([_to_map(attention) for attention in painting.attention])
         return Pictures(
             stages=[np.stack(stage) for stage in zip(*painted, strict=True)],
             attention=[np.stack(stage) for stage in zip(*looked, strict=True)],
-            segments=self.encoder.spans(len(mel)),
-            log_mel=mel.numpy(),
+            segments=[],
+            log_mel=np.zeros((0, audio.N_MELS), np.float32),
         )
 
     def _normal(self, draws: np.random.Generator, width: int) -> Tensor:
         return torch.from_numpy(draws.standard_normal((1, width), dtype=np.float32)).to(self.device)
+
+
+def morph(one: Condition, other: Condition, share: float) -> Condition:
+    """A caption between two of one caption each: `one` at share 0, `other` at 1.
+
+    Sentences are mixed, and so are words or segments, once both sequences are stretched to a common length, which
+    itself goes from one's to the other's.
+
+    Raises:
+        InputError: if `share` is not from 0 to 1.
+    """
+    if not 0 <= share <= 1:
+        raise InputError(f"share {share:g}: out of range; give a value from 0 to 1")
+    if share in (0, 1):
+        return other if share else one
+    sequences = [condition.words[:, :, condition.mask[0]] for condition in (one, other)]
+    length = round(sequences[0].shape[2] * (1 - share) + sequences[1].shape[2] * share)
+    start, end = (F.interpolate(words, length, mode="linear", align_corners=True) for words in sequences)
+    return Condition(
+        torch.lerp(one.sentence, other.sentence, share),
+        torch.lerp(start, end, share),
+        torch.ones(1, length, dtype=torch.bool, device=one.mask.device),
+    )
+
+
+def _check_numbers(samples: int, seed: int) -> None:
+    if not 1 <= samples <= MAX_SAMPLES:
+        raise InputError(f"samples {samples}: out of range; give a value from 1 to {MAX_SAMPLES}")
+    if seed < 0:
+        raise InputError(f"seed {seed}: out of range; give a value at least 0")
 
 
 def _device(name: str) -> torch.device:

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from datasets import audio
+from s2i.app import texts
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-RECURSIVE = ("scripts/test.sh", "scripts/check.sh")  # they run this test
+ELSEWHERE = ("scripts/test.sh", "scripts/check.sh", "scripts/app.sh")  # they run this test, or have tests of their own
 TRAINING = re.compile(r"scripts/(prepare_cub|train_\w+|measure|export|evaluate)\.sh")
 
 
@@ -48,7 +49,7 @@ def test_the_readme_has_commands():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", [c for c in commands() if c.startswith("scripts/") and c not in RECURSIVE])
+@pytest.mark.parametrize("command", [c for c in commands() if c.startswith("scripts/") and c not in ELSEWHERE])
 def test_command(command, folder):
     if TRAINING.match(command):
         done = run(f"{command} --dry-run", folder) if "train_shipped" not in command else None
@@ -68,13 +69,18 @@ def test_command(command, folder):
 
 @pytest.mark.slow
 def test_python(folder):
-    (code,) = blocks("python")
+    (code,) = (block for block in blocks("python") if "SpeechToImage" in block)
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     done = subprocess.run([sys.executable, "-c", code], cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert sorted(path.name for path in (folder / "outputs").iterdir()) == [
         f"bird-{side}.png" for side in (128, 256, 512, 64)
     ]
+
+
+def test_the_lines_that_call_the_page_are_those_that_it_shows():
+    (code,) = (block for block in blocks("python") if "gradio_client" in block)
+    assert code in texts.API.format(address="http://localhost:7860")
 
 
 def test_every_script_is_named_in_the_readme():

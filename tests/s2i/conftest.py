@@ -7,6 +7,8 @@ import torch
 
 from attngan import checkpoint
 from attngan.generator import Generator
+from attngan.image_encoder import ImageEncoder, ScratchTrunk
+from attngan.text_encoder import TextEncoder
 from s2i.speech_encoder import SpeechEncoder
 
 RATE = 16_000
@@ -41,7 +43,7 @@ def write_generator(path, **arguments):
 @pytest.fixture
 def small():
     """How tests make their recordings and networks, of any size."""
-    return SimpleNamespace(hum=hum, encoder=write_encoder, generator=write_generator)
+    return SimpleNamespace(hum=hum, encoder=write_encoder, generator=write_generator, damsm=write_damsm)
 
 
 @pytest.fixture
@@ -59,3 +61,36 @@ def wav(tmp_path):
     path.parent.mkdir()
     soundfile.write(path, hum(300), RATE)
     return path
+
+
+WORDS = ("a", "small", "yellow", "red", "bird", "with", "black", "wings", "head", "this", "has", "and")
+
+
+def write_damsm(path, seed=3):
+    """A DAMSM of random weights that knows `WORDS`."""
+    torch.manual_seed(seed)
+    image = {"trunk": "scratch", "size": 32, "width": 4, "blocks": [1, 1, 1, 1]}
+    vocabulary = ["<end>", "<unk>", *WORDS]
+    encoder = ImageEncoder(ScratchTrunk(size=32, width=4, blocks=(1, 1, 1, 1)))
+    state = {"caption": TextEncoder(n_words=len(vocabulary)).state_dict(), "image": encoder.state_dict()}
+    about = {"kind": "damsm-weights", "caption": "text", "vocabulary": vocabulary, "image": image}
+    checkpoint.save(path, state, about)
+
+
+@pytest.fixture(scope="session")
+def build_talking():
+    """Write into a folder a small model that reads as well as hears, and give the folder."""
+
+    def build(folder):
+        write_encoder(folder / "speech.safetensors")
+        write_generator(folder / "generator.safetensors")
+        write_damsm(folder / "damsm.safetensors")
+        return folder
+
+    return build
+
+
+@pytest.fixture
+def talking(model, build_talking):
+    """A folder with a small model that reads as well as hears."""
+    return build_talking(model)

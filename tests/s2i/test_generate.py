@@ -7,12 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import torch
 from PIL import Image
 
 from attngan import checkpoint
 from datasets import cli
 from datasets.errors import InputError
-from s2i import generate, recordings
+from s2i import generate, microphone, recordings
+from s2i.app import recording
+from s2i.app.painter import Painter
 
 RATE = 16_000
 
@@ -260,3 +263,61 @@ def test_defaults_lie_in_the_checkout_and_given_paths_where_the_user_is(tmp_path
     assert cli.parse_tool(generate.GenerateConfig, [], description="").model == Path("pretrained")
     elsewhere = generate.GenerateConfig(model=cli.repository() / "pretrained")
     assert cli.as_json(elsewhere) == cli.as_json(generate.GenerateConfig())
+
+
+def test_text_is_painted_without_speech(run, talking, tmp_path):
+    code, out, err = run("--text", "a small yellow bird with zorp wings")
+    assert code == 0
+    assert [Path(line).name for line in out] == [
+        f"a-small-yellow-bird-with-zorp-wings-{side}.png" for side in (8, 16, 32)
+    ]
+    assert "zorp" in err[0]
+    assert run("--text", "желтая птица")[:2] == (2, [])
+
+
+def test_the_microphone_is_painted(run, small, monkeypatch):
+    monkeypatch.setattr(microphone, "record", lambda: torch.from_numpy(small.hum(300)))
+    code, out, _ = run("--microphone")
+    assert code == 0
+    assert len(out) == 3
+    assert all(Path(line).name.startswith("spoken-") for line in out)
+
+
+def test_without_a_microphone_there_is_one_line(run, monkeypatch):
+    def record():
+        raise InputError("microphone: none can be used (no device); plug one in, or give a recording")
+
+    monkeypatch.setattr(microphone, "record", record)
+    code, out, err = run("--microphone")
+    assert (code, out, len(err)) == (2, [], 1)
+
+
+def test_a_picture_of_the_page_is_painted_again_bit_for_bit(run, talking, wav, tmp_path):
+    painter = Painter(talking)
+    described = painter.hear(recording.read(wav))
+    pictures = painter.paint(described, 11, 3)
+    about = tmp_path / "page.json"
+    about.write_text(painter.about(described, pictures, 11, 3).to_json())
+    code, out, err = run("--seed", about, wav)
+    assert (code, err) == (0, [])
+    assert [Path(line).name for line in out] == [f"page-{side}.png" for side in (8, 16, 32)]
+    assert (np.asarray(Image.open(out[-1])) == pictures.stages[-1][0]).all()
+    assert run("--seed", about)[0] == 2
+    about.write_text(about.read_text().replace('"pixels": "', '"pixels": "0'))
+    code, out, err = run("--seed", about, wav)
+    assert (code, len(out)) == (0, 3)
+    assert "differ" in err[0]
+
+
+@pytest.mark.parametrize("more", [["--text", "a bird"], ["--microphone"], ["--samples", "2"]])
+def test_a_painting_file_stands_alone(run, more):
+    code, out, err = run("--seed", "page.json", *more)
+    assert (code, out) == (2, [])
+    assert "leave out" in err[0]
+
+
+@pytest.mark.parametrize("seed", ["blue", "1.5", "page.txt"])
+def test_a_seed_that_is_neither_number_nor_file_is_refused(run, seed):
+    code, _, err = run("--seed", seed)
+    assert code == 2
+    assert f"--seed {seed}" in err[0]

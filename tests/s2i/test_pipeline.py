@@ -183,3 +183,10 @@ def test_painting_imports_nothing_that_only_training_needs():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_in_half_precision_it_paints_nearly_the_same(model, wav):
+    whole, half = (SpeechToImage.load(model, "cpu", half=half)(wav) for half in (False, True))
+    for a, b in zip(whole.stages, half.stages, strict=True):
+        assert np.abs(a.astype(int) - b).mean() < 2.5
+        assert (a != b).any()  # it really is another precision

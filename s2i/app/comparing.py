@@ -1,0 +1,71 @@
+"""Comparing: one recording painted from the sound, from the words recognised and from the words said."""
+
+from typing import Any
+
+import gradio as gr
+
+from datasets.errors import InputError
+from s2i.app import view
+from s2i.app.painter import Description
+from s2i.app.studio import Studio, joined, sentence, whole_seed
+
+
+class Comparing:
+    """What paints the three ways side by side."""
+
+    def __init__(self, studio: Studio) -> None:
+        self.studio = studio
+
+    def compare(
+        self,
+        described: Description | None,
+        said: str,
+        seed: float,
+        sample: int,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008 (how gradio wants it)
+    ) -> tuple[str, str]:
+        """One recording three ways: direct, by way of the words that were recognised, and of those that were said."""
+        try:
+            if described is None or described.wave is None:
+                raise InputError("compare: needs one recording; record something, or let a sentence be said for you")
+            progress(0.1, desc="listening")
+            heard = joined(self.studio.painter.words(described.wave))
+            said = said.strip() or described.text
+            truth = said or heard
+            parts = []
+            ways: list[tuple[str, str, Description | None, str]] = [
+                ("Direct", "from the sound, no words", described, "")
+            ]
+            for title, words, missing in (
+                ("Transcribed", heard, "the recogniser understood nothing"),
+                ("Typed", said, "type below what was really said"),
+            ):
+                try:
+                    read = self.studio.painter.read(words) if words else None
+                    ways.append((title, f"“{words}”" if words else missing, read, ""))
+                except InputError as error:
+                    ways.append((title, f"“{words[:100]}”", None, sentence(error)))
+            for number, (title, words, way, remark) in enumerate(ways):
+                progress(0.25 * (number + 1), desc=f"painting: {title.lower()}")
+                picture = (
+                    None if way is None else self.studio.painter.paint(way, whole_seed(seed), sample - 1).stages[-1][0]
+                )
+                parts.append(view.card(title, words, picture, self._scores(picture, truth, described), remark))
+            known = "what was said" if said else "what the recogniser understood, as what was said is not known"
+            judge = (
+                f"The held-out judge compares with {known}." if self.studio.judge else "No held-out judge is installed."
+            )
+            line = f"The same noise ({whole_seed(seed)}) three times. {judge}"
+            return view.cards(parts), view.status(line)
+        except InputError as error:
+            return "", view.status(sentence(error), bad=True)
+
+    def _scores(self, picture: Any, truth: str, described: Description) -> list[str]:
+        if picture is None:
+            return []
+        lines = []
+        if self.studio.judge is not None and truth:
+            match = self.studio.judge(picture, truth)
+            lines.append(f"held-out judge: rank {match.rank} of {match.of} descriptions (cosine {match.cosine:.2f})")
+        cosine = self.studio.speech_match(picture, described.condition)
+        return [*lines, f"the encoder that the painter was trained with: cosine {cosine:.2f} with the speech"]

@@ -1,0 +1,107 @@
+"""The page of the shipped model, and the Chromium of this system, whose microphone hears a file."""
+
+import os
+import shutil
+from collections import Counter
+from types import SimpleNamespace
+
+import pytest
+import soundfile
+
+from datasets import audio
+from tests.s2i.app import asking
+
+EXAMPLE = asking.ROOT / "pretrained" / "examples" / "yellow-with-black-crown.flac"
+CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+INSTALL = "no Chromium found; apt-get install chromium, or name one: CHROMIUM=/path/to/chromium"
+PATIENCE = 300  # seconds
+
+
+@pytest.fixture(scope="session")
+def playwright():
+    package = "playwright.sync_api"
+    api = pytest.importorskip(package, reason="playwright is not installed; run: pip install -r requirements.txt")
+    with api.sync_playwright() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def browser(playwright, tmp_path_factory):
+    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, CHROMIUMS)), None)
+    if found is None:
+        pytest.skip(INSTALL)
+    heard = tmp_path_factory.mktemp("microphone") / "heard.wav"
+    wave, rate = soundfile.read(EXAMPLE)
+    soundfile.write(heard, wave, rate, subtype="PCM_16")
+    options = ["--use-fake-device-for-media-stream", f"--use-file-for-fake-audio-capture={heard}%noloop"]
+    quiet = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
+    sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
+    running = playwright.chromium.launch(executable_path=found, args=[*options, *quiet, *sandbox, "--disable-gpu"])
+    yield running
+    running.close()
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory, browser):
+    folder = tmp_path_factory.mktemp("scratch")
+    with asking.no_way_out() as (environment, connections):
+        process, address = asking.start(folder, asking.ROOT / "pretrained", **environment)
+        yield SimpleNamespace(address=address, folder=folder, process=process)
+        assert asking.end(process) == (0, "ended\n", "")
+        assert connections() == 0
+    assert list(folder.iterdir()) == []
+
+
+@pytest.fixture
+def open_page(server, browser):
+    """Open the page as somebody new; in the end, nothing may have been asked of another machine or gone wrong."""
+    contexts, asked, wrong = [], Counter(), []
+
+    def watch(page):
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("console", lambda line: wrong.append(line.text) if line.type == "error" else None)
+
+    def open_one(*, width=1440, height=1000, microphone=True, **options):
+        context = browser.new_context(
+            viewport={"width": width, "height": height}, permissions=["microphone"] if microphone else [], **options
+        )
+        contexts.append(context)
+        context.set_default_timeout(1000 * PATIENCE)
+        context.on("request", lambda request: asked.update([request.url]))
+        page = context.new_page()
+        watch(page)
+        page.goto(server.address)
+        page.get_by_role("button", name="Paint", exact=True).wait_for()
+        return page
+
+    yield open_one
+    for context in contexts:
+        context.close()
+    assert asked
+    outside = [url for url in asked if not url.startswith((server.address, "data:", "blob:"))]
+    assert outside == []
+    assert wrong == []
+
+
+@pytest.fixture(scope="session")
+def axe():
+    """Look for defects of accessibility; gives what is serious, with the elements concerned."""
+    package = pytest.importorskip("axe_playwright_python", reason="run: pip install -r requirements.txt")
+    source = (asking.Path(package.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
+
+    def look(page):
+        page.evaluate(f"() => {{ {source} }}")
+        found = page.evaluate("() => axe.run(document, {resultTypes: ['violations']})")["violations"]
+        return [
+            f"{defect['impact']} {defect['id']}: {[node['html'][:160] for node in defect['nodes'][:4]]}"
+            for defect in found
+            if defect["impact"] in ("serious", "critical")
+        ]
+
+    return look
+
+
+@pytest.fixture
+def heard():
+    """The example that the microphone hears, as samples."""
+    return audio.load(EXAMPLE)
