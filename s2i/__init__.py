@@ -1,20 +1,27 @@
 """Speech in, picture out: the speech encoder, and everything that people run.
 
-`from s2i import SpeechToImage` is the whole Python interface.
+`from s2i import SpeechToImage, SpeechEmotion` is the whole Python interface.
 """
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from s2i.emotion import Emotion, SpeechEmotion
     from s2i.pipeline import Pictures, SpeechToImage
 
-__all__ = ["Pictures", "SpeechToImage"]
+__all__ = ["Emotion", "Pictures", "SpeechEmotion", "SpeechToImage"]
+
+_HOMES = {
+    "Emotion": "s2i.emotion",
+    "Pictures": "s2i.pipeline",
+    "SpeechEmotion": "s2i.emotion",
+    "SpeechToImage": "s2i.pipeline",
+}
 
 
 def __getattr__(name: str) -> Any:
-    """Import the pipeline when it is first asked for, so that `--help` need not wait for torch."""
-    if name in __all__:
-        from s2i import pipeline
-
-        return getattr(pipeline, name)
+    """Import what is asked for only then, so that `--help` need not wait for torch."""
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,216 @@
+"""Our recogniser of emotion: convolutions over log-mels, attention over time, and a head for each thing to tell."""
+
+import math
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from attngan.attention import masked_softmax
+from datasets import audio
+from datasets.ravdess import EMOTIONS, VOICES
+from s2i.speech_encoder import MaskedConv, SpeechEncoder
+
+TRUNKS = ("bands", "sen")
+
+
+class Heard(NamedTuple):
+    """What a recogniser makes of B recordings.
+
+    Attributes:
+        emotion: logits [B, C].
+        voice: logits [B, 2] over `VOICES`, or None of a network that does not tell it.
+        intensity: logit [B] that the emotion is strong, or None.
+        embedding: [B, E] that the logits are linear in, or None.
+    """
+
+    emotion: Tensor
+    voice: Tensor | None = None
+    intensity: Tensor | None = None
+    embedding: Tensor | None = None
+
+
+class BandTrunk(nn.Module):
+    """Convolutions over time and bands: [B, T, 40] to [B, C, T / 8] and its mask.
+
+    A pattern is known again when it lies some bands higher, as it does for another throat. The first convolution goes
+    to 25 Hz at once, as the speech encoder's does. A last one, over time alone, sees how the voice rises and falls.
+    """
+
+    KERNELS = ((9, 5), (3, 3), (3, 3))  # frames, bands
+    STRIDES = ((4, 2), (1, 2), (2, 2))
+    stride = math.prod(frames for frames, _ in STRIDES)
+
+    def __init__(self, width: int, channels: int, dropout: float) -> None:
+        super().__init__()
+        widths = (1, width, 2 * width, 4 * width)
+        self.convs = nn.ModuleList(
+            nn.Sequential(
+                nn.Conv2d(a, b, kernel, stride, (kernel[0] // 2, kernel[1] // 2), bias=False),
+                nn.BatchNorm2d(b),
+                nn.ReLU(),
+            )
+            for (a, b), kernel, stride in zip(pairwise(widths), self.KERNELS, self.STRIDES, strict=True)
+        )
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # twice as fast on CPUs
+        self.dropout = nn.Dropout(dropout)
+        self.project = nn.Conv1d(widths[-1] * audio.N_MELS // math.prod(b for _, b in self.STRIDES), channels, 1)
+        self.norm = nn.BatchNorm1d(channels)
+        self.contour = nn.Sequential(
+            nn.Conv1d(channels, channels, 5, padding=2, bias=False), nn.BatchNorm1d(channels), nn.ReLU()
+        )
+
+    def forward(self, mels: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Take normalised log-mels [B, T, 40], padded with zeros, and their mask [B, T]."""
+        extra = -mels.shape[1] % self.stride
+        x = F.pad(mels, (0, 0, 0, extra))[:, None].contiguous(memory_format=torch.channels_last)
+        for conv in self.convs:
+            x = conv(x)
+        x = x.permute(0, 1, 3, 2).flatten(1, 2)  # [B, C * bands, T / 8]
+        x = F.relu(self.norm(self.project(self.dropout(x))))
+        mask = F.pad(mask, (0, extra))[:, :: self.stride]
+        return x + self.contour(x * mask[:, None]), mask
+
+
+class SenTrunk(nn.Module):
+    """The convolutions of the speech embedding network: [B, T, 40] to [B, C, T / 8] and its mask."""
+
+    def __init__(self, width: int, channels: int) -> None:
+        super().__init__()
+        self.convs = SpeechEncoder(width=width, hidden=channels).convs
+
+    def forward(self, mels: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Take normalised log-mels [B, T, 40], padded with zeros, and their mask [B, T]."""
+        x = mels.transpose(1, 2)
+        for conv in self.convs:
+            assert isinstance(conv, MaskedConv)
+            x, mask = conv(x, mask)
+        return x, mask
+
+
+class EmotionEncoder(nn.Module):
+    """Log-mels to emotion, voice and intensity.
+
+    The front end is the speech encoder's (`datasets.audio.log_mel`). What the microphone's gain decides, the mean over
+    all frames and bands, is taken out of each recording. Pooling is a softmax over time for each channel, of which
+    mean and standard deviation are kept (attentive statistics, Okabe et al. 2018).
+
+    Args:
+        trunk: "bands", convolutions over time and frequency; "sen", those of the speech encoder, over time alone.
+        width: channels of the first convolution ("bands") or of those at 25 Hz ("sen").
+        channels: of what is pooled.
+        dropout: of what is pooled, and of what it becomes.
+    """
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(
+        self, *, trunk: str = "bands", width: int = 24, channels: int = 128, dropout: float = 0.3, attention: int = 64
+    ) -> None:
+        super().__init__()
+        self.arguments: dict[str, Any] = {
+            "trunk": trunk,
+            "width": width,
+            "channels": channels,
+            "dropout": dropout,
+            "attention": attention,
+        }
+        if trunk not in TRUNKS:
+            raise ValueError(f"trunk {trunk}: not one of {', '.join(TRUNKS)}")
+        self.register_buffer("mean", torch.zeros(audio.N_MELS))
+        self.register_buffer("scale", torch.ones(()))
+        self.trunk = SenTrunk(width, channels) if trunk == "sen" else BandTrunk(width, channels, dropout)
+        self.attention = nn.Sequential(nn.Conv1d(channels, attention, 1), nn.Tanh(), nn.Conv1d(attention, channels, 1))
+        self.dropout = nn.Dropout(dropout)
+        self.to_emotion = nn.Linear(2 * channels, len(EMOTIONS))
+        self.to_voice = nn.Linear(2 * channels, len(VOICES))
+        self.to_intensity = nn.Linear(2 * channels, 1)
+
+    def standardise(self, frames: Tensor) -> None:
+        """Learn mean and scale of the bands from `frames` [N, 40], log-mel of training recordings."""
+        self.mean.copy_(frames.mean(0))
+        self.scale.copy_((frames - self.mean).std())
+
+    def start_from(self, encoder: SpeechEncoder) -> None:
+        """Take over the convolutions of a trained speech encoder of the same widths ("sen" only)."""
+        assert isinstance(self.trunk, SenTrunk)
+        self.trunk.convs.load_state_dict(encoder.convs.state_dict())
+
+    def normalise(self, mels: Tensor, mask: Tensor) -> Tensor:
+        """Log-mels [B, T, 40] as the trunk wants them: no gain, about unit variance, padding 0."""
+        x = mels - self.mean
+        x = x - audio.masked_mean(x, mask).mean(-1, keepdim=True)
+        return (x / self.scale).where(mask[..., None], 0.0)
+
+    def forward(self, mels: Tensor, mask: Tensor) -> Heard:
+        """Hear normalised log-mels [B, T, 40] with mask [B, T]."""
+        states, mask = self.trunk(mels, mask)
+        weights = masked_softmax(self.attention(states).float(), mask[:, None], dim=2)
+        mean = (weights * states).sum(2)
+        deviation = ((weights * states.square()).sum(2) - mean.square()).clamp(min=1e-4).sqrt()
+        embedding = torch.cat([mean, deviation], 1)
+        x = self.dropout(embedding)
+        return Heard(self.to_emotion(x), self.to_voice(x), self.to_intensity(x)[:, 0], embedding)
+
+    def hear(self, mels: Tensor, mask: Tensor) -> Heard:
+        """The same of log-mels as `datasets.audio.log_mel` gives them, trimmed."""
+        return self(self.normalise(mels, mask), mask)
+
+
+def fit_temperature(logits: Tensor, labels: Tensor) -> float:
+    """The temperature by which logits [N, C] are to be divided so that their softmax is a calibrated confidence.
+
+    It minimises the mean negative log-likelihood of `labels` [N] (Guo et al. 2017, section 4.2), found by golden
+    section between 0.1 and 10, since the loss has one minimum in 1 / temperature.
+    """
+
+    def loss(log_temperature: float) -> float:
+        return float(F.cross_entropy(logits / math.exp(log_temperature), labels))
+
+    low, high, share = math.log(0.1), math.log(10.0), (math.sqrt(5) - 1) / 2
+    for _ in range(40):
+        a, b = high - share * (high - low), low + share * (high - low)
+        low, high = (low, b) if loss(a) < loss(b) else (a, high)
+    return math.exp((low + high) / 2)
+
+
+class Familiarity:
+    """How unlike the training recordings something is: a Mahalanobis distance of embeddings (Lee et al. 2018).
+
+    The embeddings are reduced to the directions in which training recordings vary most; a distance is from the nearest
+    emotion's centre, with one covariance for all, in units of the training recordings' median.
+
+    Args:
+        statistics: what `measure` gave.
+    """
+
+    def __init__(self, statistics: Mapping[str, Tensor]) -> None:
+        self.statistics = dict(statistics)
+
+    @classmethod
+    def measure(cls, embeddings: Tensor, labels: Tensor, directions: int = 32) -> "Familiarity":
+        """Learn from embeddings [N, E] of training recordings and their emotions [N]."""
+        embeddings = embeddings.double()
+        middle = embeddings.mean(0)
+        basis = torch.linalg.svd(embeddings - middle, full_matrices=False)[2][:directions].T  # [E, D]
+        reduced = (embeddings - middle) @ basis
+        there = labels.unique()
+        centres = torch.stack([reduced[labels == label].mean(0) for label in there])
+        within = reduced - centres[torch.searchsorted(there, labels)]
+        covariance = within.T @ within / len(within)
+        covariance += 1e-3 * covariance.diagonal().mean() * torch.eye(len(covariance), dtype=torch.double)
+        whiten = torch.linalg.cholesky(torch.linalg.inv(covariance))
+        statistics = {"middle": middle, "project": basis @ whiten, "centres": centres @ whiten}
+        found = cls({**statistics, "unit": torch.ones((), dtype=torch.double)})
+        found.statistics["unit"] = found.distance(embeddings).median()
+        return cls({name: value.float() for name, value in found.statistics.items()})
+
+    def distance(self, embeddings: Tensor) -> Tensor:
+        """Distances [N] of embeddings [N, E]; half of the training recordings have less than 1."""
+        s = self.statistics
+        reduced = (embeddings.to(s["middle"].dtype) - s["middle"]) @ s["project"]
+        return torch.cdist(reduced, s["centres"]).amin(1) / s["unit"]

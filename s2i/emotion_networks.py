@@ -1,0 +1,210 @@
+"""The published recognisers of emotion, each a small network, and ours: one table of them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from datasets.ravdess import EMOTIONS, VOICES
+from s2i.emotion_encoder import EmotionEncoder, Heard
+from s2i.emotion_features import N_FEATURES, N_MFCC, PATCH, WINDOWS
+
+FACES = ("neutral", "happy", "sad", "angry", "fearful", "disgust", "surprised")
+"""The classes of FER-2013, a data set of faces; a calm voice has none of its own and counts as neutral."""
+
+
+class Standardised(nn.Module):
+    """Gives every input mean 0 and variance 1 over the training recordings, without which these networks learn little.
+
+    Args:
+        shape: of one input; statistics are kept for its last dimension.
+    """
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(size))
+        self.register_buffer("scale", torch.ones(size))
+
+    def standardise(self, inputs: Tensor) -> None:
+        """Learn the statistics from `inputs` [N, ..., size] of training recordings."""
+        flat = inputs.flatten(0, -2).float()
+        self.mean.copy_(flat.mean(0))
+        self.scale.copy_(flat.std(0).clamp(min=1e-6))
+
+    def scaled(self, x: Tensor) -> Tensor:
+        """`x` [B, ..., size] standardised; what is far out is cut off at ten deviations."""
+        return ((x - self.mean) / self.scale).clamp(-10, 10)
+
+
+class Mlp(Standardised):
+    """A perceptron with one hidden layer of 300 units over the 180 means of a recording [B, 1, 180]."""
+
+    def __init__(self, *, hidden: int = 300, dropout: float = 0.3) -> None:
+        super().__init__(N_FEATURES)
+        self.layers = nn.Sequential(
+            nn.Linear(N_FEATURES, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, len(EMOTIONS))
+        )
+
+    def forward(self, x: Tensor) -> Heard:
+        """Hear [B, 1, 180]."""
+        return Heard(self.layers(self.scaled(x)[:, 0]))
+
+
+class Lstm(Standardised):
+    """A recurrent network over five windows of 180 features [B, 5, 180]."""
+
+    def __init__(self, *, hidden: int = 128, dropout: float = 0.4) -> None:
+        super().__init__(N_FEATURES)
+        self.lstm = nn.LSTM(N_FEATURES, hidden, batch_first=True)
+        self.layers = nn.Sequential(
+            nn.Dropout(dropout), nn.Linear(hidden, 64), nn.ReLU(), nn.Dropout(dropout), nn.Linear(64, len(EMOTIONS))
+        )
+
+    def forward(self, x: Tensor) -> Heard:
+        """Hear [B, 5, 180]."""
+        return Heard(self.layers(self.lstm(self.scaled(x))[1][0][0]))
+
+
+class WindowCnn(Standardised):
+    """Convolutions along the 180 features, the five windows being channels: [B, 5, 180]."""
+
+    def __init__(self, *, width: int = 32, dropout: float = 0.3) -> None:
+        super().__init__(N_FEATURES)
+        self.layers = nn.Sequential(
+            nn.Conv1d(WINDOWS, width, 5, padding=2),
+            nn.ReLU(),
+            nn.MaxPool1d(4),
+            nn.Dropout(dropout),
+            nn.Conv1d(width, 2 * width, 5, padding=2),
+            nn.ReLU(),
+            nn.MaxPool1d(4),
+            nn.Dropout(dropout),
+            nn.Flatten(),
+            nn.Linear(2 * width * (N_FEATURES // 16), len(EMOTIONS)),
+        )
+
+    def forward(self, x: Tensor) -> Heard:
+        """Hear [B, 5, 180]."""
+        return Heard(self.layers(self.scaled(x)))
+
+
+class MfccCnn(Standardised):
+    """Convolutions along the 40 MFCC means of a recording [B, 1, 40], to the seven classes of a face data set."""
+
+    def __init__(self, *, width: int = 64, dropout: float = 0.2) -> None:
+        super().__init__(N_MFCC)
+        self.layers = nn.Sequential(
+            nn.Conv1d(1, width, 5, padding=2),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            nn.MaxPool1d(4),
+            nn.Conv1d(width, 2 * width, 5, padding=2),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            nn.Flatten(),
+            nn.Linear(2 * width * (N_MFCC // 4), len(FACES)),
+        )
+
+    def forward(self, x: Tensor) -> Heard:
+        """Hear [B, 1, 40]."""
+        return Heard(self.layers(self.scaled(x)))
+
+
+class AlexNet(Standardised):
+    """AlexNet's five convolutions and three poolings at a quarter of its widths, over MFSC patches [B, P, 3, 40, 40].
+
+    The stride of 4 and the kernel of 11 are those of pictures of 224 px; a patch of 40 takes 2 and 5. A recording is
+    what its patches say on average. The voice is told from the same features.
+    """
+
+    def __init__(
+        self, *, widths: tuple[int, ...] = (24, 64, 96, 96, 64), hidden: int = 256, dropout: float = 0.5
+    ) -> None:
+        super().__init__(3)
+        layers: list[nn.Module] = []
+        for number, (a, b) in enumerate(pairwise((3, *widths))):
+            kernel = 5 if number < 2 else 3
+            layers += [nn.Conv2d(a, b, kernel, 2 if number == 0 else 1, kernel // 2), nn.BatchNorm2d(b), nn.ReLU()]
+            if number in (0, 1, 4):
+                layers.append(nn.MaxPool2d(3, 2, padding=1))
+        self.convs = nn.Sequential(*layers)
+        side = -(-PATCH // 16)
+        self.layers = nn.Sequential(
+            nn.Flatten(),
+            nn.Dropout(dropout),
+            nn.Linear(widths[-1] * side**2, hidden),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            nn.Linear(hidden, hidden),
+            nn.ReLU(),
+        )
+        self.to_emotion = nn.Linear(hidden, len(EMOTIONS))
+        self.to_voice = nn.Linear(hidden, len(VOICES))
+
+    def forward(self, x: Tensor) -> Heard:
+        """Hear [B, P, 3, 40, 40]; the logits are the logarithms of probabilities averaged over patches."""
+        count = x.shape[1]
+        scaled = self.scaled(x.flatten(0, 1).movedim(1, -1)).movedim(-1, 1)
+        features = self.layers(self.convs(scaled.contiguous()))
+
+        def together(logits: Tensor) -> Tensor:
+            return logits.unflatten(0, (-1, count)).float().log_softmax(2).logsumexp(1) - float(
+                torch.tensor(count).log()
+            )
+
+        return Heard(together(self.to_emotion(features)), together(self.to_voice(features)))
+
+
+@dataclass(frozen=True)
+class Recogniser:
+    """A row of the table: a network, what it sees, and how it is trained."""
+
+    title: str
+    """Its name for people."""
+    network: Callable[..., nn.Module]
+    """Makes it, with fresh weights; takes the arguments `options`."""
+    sees: str
+    """A key of `emotion_training.Features`: means, windows, mfcc, patches or mels."""
+    published: float | None
+    """The accuracy that was published, a fraction."""
+    epochs: int
+    """Times that it sees each training recording."""
+    learning_rate: float
+    """Of AdamW, at its highest."""
+    batch_size: int = 32
+    """Recordings in a step."""
+    weight_decay: float = 0.01
+    """Of AdamW."""
+    classes: tuple[str, ...] = EMOTIONS
+    """What it tells apart."""
+    smoothing: float = 0.0
+    """Of the labels."""
+    options: tuple[tuple[str, Any], ...] = ()
+    """Arguments of the network."""
+
+    def build(self) -> nn.Module:
+        """The network with fresh weights."""
+        return self.network(**dict(self.options))
+
+    def labels(self, emotions: Tensor) -> Tensor:
+        """Indices [N] into `EMOTIONS` as indices into `classes`."""
+        places = [self.classes.index(name if name in self.classes else "neutral") for name in EMOTIONS]
+        return torch.tensor(places)[emotions]
+
+
+RECOGNISERS = {
+    "lstm": Recogniser("LSTM, five windows of 180 features", Lstm, "windows", 0.75, 60, 3e-3, 64, smoothing=0.1),
+    "cnn": Recogniser("CNN, five windows of 180 features", WindowCnn, "windows", 0.56, 40, 3e-3, 64, smoothing=0.1),
+    "mlp": Recogniser("MLP, 180 features", Mlp, "means", 0.62, 60, 3e-3, 64),
+    "conv1d": Recogniser("1-D CNN, 40 MFCC means, 7 classes", MfccCnn, "mfcc", 0.458, 40, 3e-3, 64, classes=FACES),
+    "alexnet": Recogniser("AlexNet, MFSC patches 40 x 40 x 3", AlexNet, "patches", None, 20, 1e-3, smoothing=0.1),
+    "ours": Recogniser("ours, log-mels", EmotionEncoder, "mels", None, 40, 2e-3, weight_decay=0.05, smoothing=0.1),
+}
+"""In the order of tables."""
+PUBLISHED = tuple(name for name in RECOGNISERS if name != "ours")

@@ -1,0 +1,225 @@
+"""The command that trains every recogniser of emotion by both protocols, and the one that is shipped."""
+
+import json
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import torch
+
+from attngan import checkpoint, runtime
+from datasets import audio, cli, ravdess
+from datasets.errors import InputError
+from datasets.files import make_folder, require_file
+from s2i import emotion_figures, emotion_jobs, emotion_report, emotion_trials
+from s2i.emotion import EMOTION_KIND, FILE, SpeechEmotion
+from s2i.emotion_foreign import foreign_waves
+from s2i.emotion_jobs import STARTS, Context, Job
+from s2i.emotion_networks import RECOGNISERS
+from s2i.emotion_trials import INDEPENDENT, RANDOM, Trial
+from s2i.export import halve
+
+REPORT = "emotion.json"
+
+
+@dataclass(frozen=True)
+class EmotionConfig:
+    """What is trained, on what, and how often."""
+
+    ravdess: Path = Path("data/ravdess")
+    """Folder with Actor_01 to Actor_24 of RAVDESS's speech. The environment variable RAVDESS_ROOT is the default if it
+    is set."""
+    run: Path = Path("runs/emotion")
+    """Folder of features and of each training's result; the same command goes on there."""
+    output: Path = Path("pretrained")
+    """Folder of emotion.safetensors, emotion.json, emotion.png and emotion.md."""
+    recognisers: tuple[str, ...] = tuple(RECOGNISERS)
+    """Which are compared: lstm, cnn, mlp, conv1d, alexnet, ours."""
+    random_splits: int = 10
+    """Random splits, a fifth to test."""
+    folds: int = 5
+    """Folds of actors."""
+    repeats: int = 2
+    """Times that all folds are tested, with other first weights."""
+    beginnings: int = 2
+    """Trainings of each way for ours to begin (from the SEN's weights or from scratch), by which one was chosen; 0 for
+    none. They leave out the actors of the first fold."""
+    one_sex: bool = True
+    """Also train on women alone and test on men, and the other way round."""
+    sen: Path = Path("pretrained/speech.safetensors")
+    """Speech encoder whose weights ours may begin with."""
+    epoch_share: float = 1.0
+    """Of the epochs of each recogniser; less for a quick look."""
+    workers: int = 1
+    """Processes that train at the same time."""
+    seed: int = 0
+    """Of everything random."""
+
+    def __post_init__(self) -> None:
+        for name in self.recognisers:
+            cli.check_choice("recognisers", name, tuple(RECOGNISERS))
+        if "ours" not in self.recognisers:
+            raise InputError("--recognisers: lacks ours, which is what is shipped; name it as well")
+        cli.check_range("random_splits", self.random_splits, 1, 1000)
+        cli.check_range("folds", self.folds, 2, ravdess.ACTORS)
+        cli.check_range("repeats", self.repeats, 1, 100)
+        cli.check_range("beginnings", self.beginnings, 0, self.folds - 1)
+        cli.check_range("epoch_share", self.epoch_share, 1e-3, 100)
+        cli.check_range("workers", self.workers, 1, 256)
+        cli.check_range("seed", self.seed, 0)
+
+
+PRESETS = {
+    "ravdess": EmotionConfig(),
+    "tiny": EmotionConfig(
+        run=Path("runs/tiny-emotion"),
+        output=Path("runs/tiny-emotion/shipped"),
+        random_splits=1,
+        folds=2,
+        repeats=1,
+        beginnings=0,
+        one_sex=False,
+        epoch_share=0.05,
+    ),
+}
+
+
+def main(arguments: list[str]) -> None:
+    """Train and compare as the command line asks for, and print the main figures."""
+    presets = PRESETS
+    root = ravdess.default_root()
+    if "RAVDESS_ROOT" in os.environ or root.is_dir():
+        presets = {name: replace(preset, ravdess=root) for name, preset in PRESETS.items()}
+    description = "Train the recognisers of emotion on RAVDESS by both protocols, and the one that is shipped."
+    config = cli.parse(EmotionConfig, presets, arguments, description=description)
+    for line in emotion_figures.lines(train(config)):
+        print(line)
+    print(config.output / REPORT)
+
+
+def jobs_of(config: EmotionConfig, recordings: tuple[ravdess.Recording, ...]) -> list[Job]:
+    """All trainings but the shipped one, the quick and the more important ones first.
+
+    Raises:
+        InputError: if there are too few recordings or actors.
+    """
+    trials = [
+        *emotion_trials.actor_folds(recordings, config.folds, config.repeats),
+        *emotion_trials.random_splits(recordings, config.random_splits),
+    ]
+    names = sorted(config.recognisers, key=lambda name: (name == "alexnet", name == "ours"))
+    jobs = [Job(name, trial) for name in names for trial in trials]
+    if config.one_sex:
+        jobs += [Job("ours", trial) for trial in emotion_trials.one_sex_trials(recordings)]
+    chosen = emotion_trials.choosing_trials(recordings, config.folds)[: config.beginnings]
+    return jobs + [Job("ours", trial, start) for trial in chosen for start in STARTS]
+
+
+def train(config: EmotionConfig) -> dict[str, Any]:
+    """Train everything, ship ours, and write the report; returns what emotion.json holds.
+
+    Raises:
+        InputError: for a folder that is no RAVDESS, a damaged recording, too few actors, or a folder that cannot be
+            written.
+    """
+    found = ravdess.read(config.ravdess)
+    for remark in found.remarks:
+        print(remark, flush=True)
+    make_folder(config.output)
+    if config.beginnings:
+        require_file(config.sen, "speech encoder")
+    recordings = tuple(found.recordings)
+    context = Context(recordings, make_folder(config.run), config.sen, config.seed, config.epoch_share)
+    jobs = jobs_of(config, recordings)
+    results = dict(zip(jobs, emotion_jobs.run_all(context, jobs, config.workers), strict=True))
+    figures = emotion_figures.figures(context, results, config.folds)
+    weights = ship(config, context, {job: result for job, result in results.items() if _calibrates(job)})
+    meta = {
+        **runtime.environment(),
+        "data": "RAVDESS speech (Livingstone and Russo 2018), CC BY-NC-SA 4.0",
+        "recordings": len(recordings),
+        "actors": found.actors,
+        "remarks": found.remarks,
+        "config": json.loads(cli.as_json(_portable(config))),
+        "protocols": {
+            RANDOM: f"{config.random_splits} random fifths of the recordings tested; the actors are known",
+            INDEPENDENT: f"{config.folds} folds of actors x {config.repeats} seeds; no tested actor was heard",
+        },
+        "published": {name: row.published for name, row in RECOGNISERS.items() if row.published is not None},
+        "published_protocol": "random splits, as far as their descriptions tell",
+        "shipped": {"file": FILE, "bytes": weights.stat().st_size, "trained_on": "all recordings above"},
+    }
+    listener = SpeechEmotion.load(weights)
+    report = {
+        "meta": meta,
+        **figures,
+        "foreign_sounds": foreign(listener),
+        "speed": {"milliseconds_of_3_s": speed(listener)},
+    }
+    emotion_report.write(report, config.output)
+    return report
+
+
+def _portable(config: EmotionConfig) -> EmotionConfig:
+    """The same for files that are shipped, which are not to tell where somebody keeps the recordings."""
+    return replace(config, ravdess=Path(config.ravdess.name))
+
+
+def _calibrates(job: Job) -> bool:
+    return job.recogniser == "ours" and job.trial.protocol == INDEPENDENT and job.start is None
+
+
+def ship(config: EmotionConfig, context: Context, unheard: emotion_figures.Results) -> Path:
+    """Train ours on all recordings and write its weights, half precision, with what it needs to know its limits.
+
+    Args:
+        unheard: results on actors never heard, which temperature and threshold are fitted on.
+    """
+    everything = np.arange(len(context.recordings))
+    job = Job("ours", Trial("shipped", 0, everything, everything[:0]))
+    tensors = emotion_jobs.weights(context, job)
+    about = {
+        "kind": EMOTION_KIND,
+        "network": RECOGNISERS["ours"].build().arguments,
+        "temperature": emotion_figures.temperature_of(context, unheard),
+        "threshold": emotion_figures.threshold_of(unheard),
+        "steadiest": emotion_figures.steadiest_of(context),
+        "data": "RAVDESS speech, CC BY-NC-SA 4.0",
+        **runtime.describe(_portable(config)),
+    }
+    state = {
+        "network": {name: value for name, value in tensors.items() if not name.startswith("familiarity/")},
+        "familiarity": {
+            name.removeprefix("familiarity/"): value
+            for name, value in tensors.items()
+            if name.startswith("familiarity/")
+        },
+    }
+    path = config.output / FILE
+    checkpoint.save(path, halve(state), about)
+    return path
+
+
+def speed(listener: SpeechEmotion, times: int = 15) -> float:
+    """Milliseconds that 3 s of voice take, from samples to the answer: the median of so many times."""
+    wave = 0.1 * torch.randn(3 * audio.SAMPLE_RATE, generator=torch.Generator().manual_seed(0))
+    taken = []
+    for _ in range(times):
+        start = perf_counter()
+        listener(wave)
+        taken.append(perf_counter() - start)
+    return 1000 * float(np.median(taken))
+
+
+def foreign(listener: SpeechEmotion) -> dict[str, float]:
+    """Of each kind of sound that is no acted emotion, the share that the shipped network finds unlike its training."""
+    return {
+        kind: float(np.mean([not listener(wave).familiar for wave in waves])) for kind, waves in foreign_waves().items()
+    }
+
+
+if __name__ == "__main__":
+    cli.run(main)
