@@ -16,6 +16,7 @@ from s2i.model_folder import DAMSM
 
 JUDGE = Path("evaluators", "judge.safetensors")
 OTHERS = Path(__file__).parent / "files" / "descriptions.txt"
+ROUNDING = 1e-5  # of a cosine, which differs a little between a text alone and among others
 
 
 class Match(NamedTuple):
@@ -59,7 +60,8 @@ class Judge:
             raise InputError("text: is empty; tell what was said")
         own = cosine(whole, read(self._text, self._vocabulary, [text]))
         others = torch.nn.functional.cosine_similarity(whole, self._others)
-        return Match(own, 1 + int((others > own).sum()), 1 + len(others))
+        better = int((others > own + ROUNDING).sum())
+        return Match(own, 1 + better, 1 + len(others))
 
 
 class SpeechMatch:
