@@ -143,7 +143,7 @@ def test_what_is_downloaded_is_painted_again_bit_for_bit(open_page, tmp_path):
 
 
 def test_a_file_that_is_no_recording_gets_a_message_and_the_page_lives(open_page, tmp_path):
-    page = open_page()
+    page = open_page(pardon="Waveform load error")
     (tmp_path / "notes.wav").write_text("a blue bird\n" * 100)
     page.get_by_role("button", name="Upload file").click()
     page.locator("#recording input[type=file]").set_input_files(tmp_path / "notes.wav")
@@ -192,16 +192,22 @@ def test_it_fits_in_light_and_dark(open_page, axe, width):
 
 def test_a_keyboard_is_enough(open_page):
     page = open_page()
-    page.get_by_role("tab", name="Speak").focus()
-    page.keyboard.press("ArrowRight")
-    if page.get_by_role("tab", name="Type").get_attribute("aria-selected") != "true":
-        page.keyboard.press("Enter")
-    field = page.get_by_label("A description in English")
-    for _ in range(12):
-        page.keyboard.press("Tab")
-        if field.evaluate("field => field === document.activeElement"):
-            break
+
+    def reach(wanted):
+        """Press Tab until `wanted` has the focus."""
+        for _ in range(40):
+            page.keyboard.press("Tab")
+            if wanted.evaluate("element => element === document.activeElement"):
+                return
+        raise AssertionError(wanted)
+
+    reach(page.get_by_role("tab", name="Type"))
+    page.keyboard.press("Enter")
+    reach(page.get_by_label("A description in English"))
     page.keyboard.type("a small red bird")
-    page.keyboard.press("Tab")
+    reach(page.get_by_role("button", name="Paint the words"))
     page.keyboard.press("Enter")
     assert sides(page) == SIDES
+    reach(page.get_by_label("Word", exact=True))
+    page.keyboard.press("ArrowRight")
+    assert "“small” has" in page.locator(".v-caption").inner_text()
