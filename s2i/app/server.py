@@ -159,7 +159,7 @@ def _page(config: AppConfig, folder: Path) -> "tuple[gradio.Blocks, Studio, dict
         "share": False,
         "inbrowser": False,
         "max_file_size": guard.MAX_BYTES,
-        "max_threads": 16,
+        "max_threads": 4,  # each that paints keeps threads and memory of its own
         "state_session_capacity": SESSIONS,
         "enable_monitoring": False,
         "run_history": False,
