@@ -31,9 +31,12 @@ class GanConfig:
     condition: str = "speech"
     """What is painted: speech, or text (the baseline)."""
     init: Path | None = None
-    """Checkpoint of another run whose weights this run starts from; it may have fewer stages."""
+    """Checkpoint of another run whose weights this run starts from; it may have fewer stages. Or a generator's weights
+    alone, such as the shipped ones: discriminators then start afresh, and need a --warm-up."""
     freeze: int = 0
     """Stages, from the first, that stay as --init has them (its averaged weights) and are not judged."""
+    warm_up: int = 0
+    """Pictures, from the first, for which the discriminators alone learn."""
     stages: int = 4
     """Pictures of side 64, 128, 256, 512, ..."""
     base: int = 64
@@ -113,6 +116,7 @@ class GanConfig:
             cli.check_choice("augmentation", part, AUGMENTATIONS)
         cli.check_range("stages", self.stages, 1, 8)
         cli.check_range("freeze", self.freeze, 0, self.stages - 1)
+        cli.check_range("warm_up", self.warm_up, 0)
         if self.freeze and self.init is None:
             raise InputError("--freeze: needs --init, the run whose stages are to stay as they are")
         if self.base < 8 or self.base & (self.base - 1):

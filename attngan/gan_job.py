@@ -7,12 +7,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from attngan import checkpoint, distances, losses, metrics, runtime
+from attngan import checkpoint, distances, growing, losses, metrics, runtime
 from attngan.adversary import Adversary, Penalty, split_rows
 from attngan.condition import CaptionEncoder, Condition
 from attngan.gan_config import GanConfig
 from attngan.generator import Painting
-from attngan.growing import start_from
 from attngan.image_encoder import ImageEncoder
 from attngan.ranks import share_batch_norms
 from datasets.loader import Batch, Loader, to_unit
@@ -61,8 +60,8 @@ class GanJob:
         self.generator = config.generator()
         self.discriminators = config.discriminators(image)
         if config.init is not None:
-            state, _ = checkpoint.load(config.init, KIND)
-            start_from(state, self.generator, self.discriminators, freeze=config.freeze, path=config.init)
+            state = growing.read(config.init, KIND)
+            growing.start_from(state, self.generator, self.discriminators, freeze=config.freeze, path=config.init)
         self.generator.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         for network in self.discriminators.values():
             network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -108,6 +107,8 @@ class GanJob:
         values = self.adversary.train(
             real, fake, seen, batch.species, self.fabric.autocast, draws, subject.condition.sentence, parts
         )
+        if position < config.warm_up:
+            return values
         self.optimizer.zero_grad(set_to_none=True)
         for rows in everything:
             part = subject[rows]

@@ -5,9 +5,26 @@ from typing import Any
 
 from torch import Tensor
 
+from attngan import checkpoint
 from attngan.discriminator import Judge
-from attngan.generator import Generator
+from attngan.generator import GENERATOR_KIND, Generator
 from datasets.errors import InputError
+
+
+def read(path: Path, kind: str) -> dict[str, Any]:
+    """The weights to start from, as `start_from` takes them.
+
+    Args:
+        path: a checkpoint of training, or a generator's weights alone: the discriminators then start afresh.
+        kind: of the checkpoint.
+
+    Raises:
+        InputError: for a file that is neither, or is damaged.
+    """
+    if checkpoint.kind_of(path) != GENERATOR_KIND:
+        return checkpoint.load(path, kind)[0]
+    weights, _ = checkpoint.load(path, GENERATOR_KIND)
+    return {"generator": weights, "ema": weights, "adversary": {"networks": {}}}
 
 
 def start_from(

@@ -14,12 +14,23 @@ from attngan import checkpoint, runtime
 from datasets import audio, cli, ravdess
 from datasets.errors import InputError
 from datasets.files import make_folder, require_file
-from s2i import emotion_figures, emotion_jobs, emotion_report, emotion_trials
 from s2i.emotion import EMOTION_KIND, FILE, SpeechEmotion
-from s2i.emotion_foreign import foreign_waves
-from s2i.emotion_jobs import STARTS, Context, Job
-from s2i.emotion_networks import RECOGNISERS
-from s2i.emotion_trials import INDEPENDENT, RANDOM, Trial
+from s2i.emotion import (
+    figures as emotion_figures,
+)
+from s2i.emotion import (
+    jobs as emotion_jobs,
+)
+from s2i.emotion import (
+    report as emotion_report,
+)
+from s2i.emotion import (
+    trials as emotion_trials,
+)
+from s2i.emotion.foreign import foreign_waves
+from s2i.emotion.jobs import STARTS, Context, Job
+from s2i.emotion.networks import RECOGNISERS
+from s2i.emotion.trials import INDEPENDENT, RANDOM, Trial
 from s2i.export import halve
 
 REPORT = "emotion.json"

@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `python scri
 from datasets import cli
 from datasets.errors import InputError
 from datasets.files import write_text
-from scripts.benchmark import ablation, measuring, page
+from scripts.benchmark import ablation, growing, measuring, page
 from scripts.benchmark.rows import EXAMPLE, ROWS
 
 PUBLISHED = {"pictures_per_second": 1.09, "memory_mb": 5_100, "machine": "2 cores"}  # at 256 px, batch 8
@@ -86,7 +86,7 @@ def cost_table(config: BenchConfig) -> dict[str, Any]:
     from scripts.benchmark import cost
 
     how = {**config.how, "rounds": 1 if config.quick else 3}
-    return cost.table(lambda point: measuring.alone(point, **how), config.quick)
+    return cost.table(lambda point: measuring.alone({"point": point}, **how), config.quick)
 
 
 def ablation_table(config: BenchConfig) -> dict[str, Any]:
@@ -94,8 +94,14 @@ def ablation_table(config: BenchConfig) -> dict[str, Any]:
     return ablation.table(**config.how)
 
 
+def growing_table(config: BenchConfig) -> dict[str, Any]:
+    """What one stage after the other saves."""
+    return growing.table(**config.how)
+
+
 OTHERS: dict[str, Callable[[BenchConfig], dict[str, Any]]] = {
     "cold_start": cold_start,
+    "growing": growing_table,
     "ablation": ablation_table,
     "cost": cost_table,
 }
@@ -130,7 +136,9 @@ def bench(config: BenchConfig) -> dict[str, Any]:
         if {"loader", "train_256"} <= set(found):
             found["loader"]["times_the_step"] = found["loader"]["ours"] / found["train_256"]["ours"]
         print(as_text(name, found[name]), flush=True)
-        found["meta"] = meta(config)
+        now = meta(config)
+        taken = {name: {key: now[key] for key in ("threads", "commit", "load")}}  # of rows from different calls
+        found["meta"] = {**now, "taken": {**found.get("meta", {}).get("taken", {}), **taken}}
         if config.json is not None:
             write_text(config.json, json.dumps(found, indent=2) + "\n")
     if config.page is not None:

@@ -36,6 +36,7 @@ def test_quick(tmp_path):
         assert row["ours_memory_mb"] > 0
         assert row["reference_memory_mb"] > 0
     assert {"machine", "threads", "versions", "commit"} <= set(table["meta"])
+    assert table["growing"]["cpu-64"]["hours"] > 0
     assert table["ablation"]["bf16"]["times_faster"] > 0
     assert [row["side"] for row in table["cost"]["paint_side"]["rows"]] == [64, 128]
     assert all(name in done.stdout for name in table if name != "meta")
@@ -105,7 +106,7 @@ def test_ours_is_narrower_than_the_reference_at_the_end_alone():
 def test_the_page_shows_the_figures_that_are_shipped():
     found = json.loads((ROOT / "pretrained" / "bench.json").read_text())
     text = (ROOT / "pretrained" / "speed.md").read_text()
-    for made in (page.comparison, page.ablation, page.cost, page.growth, page.machine):
+    for made in (page.comparison, page.quality, page.growing, page.ablation, page.cost, page.growth, page.machine):
         assert made(found) in text
 
 
@@ -116,7 +117,7 @@ def test_tables_go_between_their_marks(tmp_path):
         "meta": {"machine": "a machine", "threads": 2, "versions": {"torch": "2.11"}, "commit": "abc"},
     }
     path = tmp_path / "page.md"
-    names = ("machine", "comparison", "ablation", "cost", "growth")
+    names = ("machine", "comparison", "quality", "growing", "ablation", "cost", "growth")
     path.write_text(
         "before\n" + "".join(f"<!-- {name} -->\nold\n<!-- end of {name} -->\n" for name in names) + "after\n"
     )

@@ -109,9 +109,9 @@ def compare(name: str, *, rounds: int, threads: int, quick: bool) -> dict[str, A
     return found
 
 
-def alone(point: dict[str, Any], *, rounds: int, threads: int, quick: bool) -> tuple[float, float, float]:
-    """Of one point of a table the median seconds of a call, its processor time, and the MB beside the networks."""
-    worker = Worker({"point": point, "threads": threads, "quick": quick})
+def alone(order: dict[str, Any], *, rounds: int, threads: int, quick: bool) -> tuple[float, float, float]:
+    """Of one thing to measure the median seconds of a call, its processor time, and the MB beside the networks."""
+    worker = Worker({**order, "threads": threads, "quick": quick})
     try:
         worker.answer()
         told = worker.ask(f"round {rounds}")

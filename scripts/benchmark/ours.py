@@ -11,7 +11,7 @@ import torch
 from attngan import checkpoint, runtime
 from attngan.feature_cache import FeatureCache
 from attngan.gan_config import GanConfig
-from attngan.gan_job import KIND, GanJob
+from attngan.gan_job import GanJob
 from attngan.generator import GENERATOR_KIND, Generator
 from attngan.image_encoder import ImageEncoder, InceptionTrunk, ScratchTrunk
 from attngan.matching_job import MatchingJob
@@ -56,6 +56,14 @@ def gan_config(side: int, batch_size: int, quick: bool, **changes: Any) -> GanCo
     return replace(PRESETS["gpu-512"], diversity_weight=PRESETS["gpu-256"].diversity_weight, **changes)
 
 
+def grown(config: GanConfig, folder: Path) -> GanConfig:
+    """The same, training its last stage alone on top of a run of one stage less, whose weights are random here."""
+    about = {"kind": GENERATOR_KIND}
+    weights = replace(config, freeze=0, init=None, stages=config.stages - 1).generator().state_dict()
+    checkpoint.save(folder / "generator.safetensors", weights, about)
+    return replace(config, init=folder / "generator.safetensors", freeze=config.stages - 1, diversity_weight=0)
+
+
 class GanTraining:
     """The project's step at `side` px.
 
@@ -81,7 +89,7 @@ class GanTraining:
         image, caption = image_encoder(trunk).to(fabric.device), SpeechEncoder().eval().to(fabric.device)
         if grown:
             with tempfile.TemporaryDirectory() as folder:
-                config = self._grown(config, Path(folder), image)
+                config = grown(config, Path(folder))
                 self.job = GanJob(config, image, caption, fabric, GAMMAS)
         else:
             self.job = GanJob(config, image, caption, fabric, GAMMAS)
@@ -90,13 +98,29 @@ class GanTraining:
                 network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
         self.batch, self.position = batch(batch_size, side, frames=frames), 0
 
-    @staticmethod
-    def _grown(config: GanConfig, folder: Path, image: ImageEncoder) -> GanConfig:
-        """The same, starting from a run of one stage less, whose weights are random here."""
-        weights = replace(config, stages=config.stages - 1).generator().state_dict()
-        path = folder / "checkpoint.safetensors"
-        checkpoint.save(path, {"generator": weights, "ema": weights, "adversary": {"networks": {}}}, {"kind": KIND})
-        return replace(config, init=path, freeze=config.stages - 1, diversity_weight=0)
+    def __call__(self) -> None:
+        self.job.step(self.batch, self.position)
+        self.position += len(self.batch)
+
+
+class StageTraining:
+    """A training of the shipped recipe: a stage on top of frozen ones, whose weights are random here.
+
+    Args:
+        preset: of `s2i.train_gan`. together: train all its stages from the start instead.
+    """
+
+    def __init__(self, preset: str, *, together: bool = False) -> None:
+        config = replace(PRESETS[preset], init=None)
+        fabric = runtime.make_fabric(config.precision)
+        image, caption = image_encoder().to(fabric.device), SpeechEncoder().eval().to(fabric.device)
+        with tempfile.TemporaryDirectory() as folder:
+            if together:
+                config = replace(config, freeze=0)
+            elif config.freeze:
+                config = grown(config, Path(folder))
+            self.job = GanJob(config, image, caption, fabric, GAMMAS)
+        self.batch, self.position = batch(config.batch_size, config.base << (config.stages - 1)), 0
 
     def __call__(self) -> None:
         self.job.step(self.batch, self.position)

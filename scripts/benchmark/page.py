@@ -64,6 +64,36 @@ def ablation(found: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def growing(found: dict[str, Any]) -> str:
+    """Each training of the shipped recipe, beside all four stages from the start."""
+    lines = ["| training | pictures | pictures/s | hours | MB |", "|---|---|---|---|---|"]
+    for name, row in found.get("growing", {}).items():
+        if name != "saved":
+            what = "all four stages from the start" if name == "together" else f"preset `{name}`"
+            figures = [f"{row['pictures']:,}", number(row["pictures_per_second"]), number(row["hours"])]
+            lines.append(f"| {what} | {' | '.join(figures)} | {row['memory_mb']:,} |")
+    if saved := found.get("growing", {}).get("saved"):
+        told = f"One stage after the other: {number(saved['grown_hours'])} hours, {saved['ratio']:.1f} times less."
+        return "\n".join([*lines, "", told])
+    return "\n".join(lines)
+
+
+def quality(found: dict[str, Any]) -> str:
+    """What the two sides of the training step learn from as many pictures."""
+    if not (row := found.get("quality")):
+        return "Not measured."
+    lines = ["| step | FID | held-out R-precision | processor time |", "|---|---|---|---|"]
+    for side, what in (("ours", "this project's"), ("reference", "plain reference")):
+        one = row[side]
+        fid, match = ([one[name][part] for part in ("mean", "std")] for name in ("fid", "r_precision_held_out"))
+        precision = f"{100 * match[0]:.1f} ± {100 * match[1]:.1f} %"
+        lines.append(
+            f"| {what} | {fid[0]:.1f} ± {fid[1]:.1f} | {precision} | {one['processor_seconds'] / 60:.0f} min |"
+        )
+    told = f"{row['pictures']:,} pictures at {row['side']} px in batches of {row['batch_size']}, seed {row['seed']}; "
+    return "\n".join([*lines, "", told + f"scored on {row['samples']:,} test captions, each painted twice."])
+
+
 def cost(found: dict[str, Any]) -> str:
     """Seconds and MB of a picture at every point, and how they grow."""
     lines = ["| | side, px | batch | stages | segments | s a picture | MB a picture |", "|---|---|---|---|---|---|---|"]
@@ -111,6 +141,8 @@ def write(page: Path, found: dict[str, Any]) -> None:
     text = require_file(page, "page").read_text(encoding="utf-8")
     for name, made in {
         "comparison": comparison,
+        "quality": quality,
+        "growing": growing,
         "ablation": ablation,
         "cost": cost,
         "growth": growth,

@@ -168,13 +168,18 @@ class Training:
 
     Args:
         shrink: divides all widths, for a quick run.
+        encoders: trained ones of text and pictures, for a run that is to learn something; random ones without.
     """
 
-    def __init__(self, side: int, device: torch.device, shrink: int = 1) -> None:
+    def __init__(
+        self, side: int, device: torch.device, shrink: int = 1, encoders: tuple[nn.Module, nn.Module] | None = None
+    ) -> None:
         sides = [64 * 2**k for k in range(side.bit_length() - 6)]
-        self.text, self.image = TextEncoder().to(device).eval(), ImageEncoder().to(device).eval()
+        text, image = encoders or (TextEncoder(), ImageEncoder())
+        self.text, self.image = text.to(device).eval(), image.to(device).eval()
         self.generator = Generator(len(sides), 32 // shrink).to(device)
         self.discriminators = [Discriminator(s, 64 // shrink).to(device) for s in sides]
+        self.keep = 0.999  # of the averaged weights, at each step
         self.average = [p.detach().clone() for p in self.generator.parameters()]
         self.optimizer = torch.optim.Adam(self.generator.parameters(), 2e-4, (0.5, 0.999))
         self.optimizers = [torch.optim.Adam(d.parameters(), 2e-4, (0.5, 0.999)) for d in self.discriminators]
@@ -211,6 +216,6 @@ class Training:
         total.backward()
         self.optimizer.step()
         for average, weight in zip(self.average, self.generator.parameters(), strict=True):
-            average.mul_(0.999).add_(weight.detach(), alpha=0.001)
+            average.mul_(self.keep).add_(weight.detach(), alpha=1 - self.keep)
         parts = {"generator_forward": painted - begin, "discriminators": judged - painted}
         return {**parts, "generator_step": time.perf_counter() - judged}

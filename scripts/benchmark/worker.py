@@ -59,6 +59,11 @@ def main(arguments: list[str]) -> None:
     if "point" in order:
         call: Callable[[], Any] = cost.make(**order["point"])
         before = resident_memory()
+    elif "preset" in order:
+        from scripts.benchmark.ours import StageTraining
+
+        call = StageTraining(order["preset"], together=order["together"])
+        before = resident_memory()
     elif "ablation" in order:
         from scripts.benchmark.ours import GanTraining
 

@@ -71,3 +71,14 @@ def test_parts_are_put_together_in_the_order_of_the_batch():
 def test_a_part_has_whole_pairs():
     with pytest.raises(InputError, match="--batch-size 8: cannot be shared by 1 processes in 3 parts"):
         job_of(accumulate=3)
+
+
+def test_during_the_warm_up_the_discriminators_alone_learn():
+    job = job_of(warm_up=16)
+    painter = [weight.detach().clone() for weight in job.generator.parameters()]
+    judges = [weight.detach().clone() for weight in job.adversary.networks.parameters()]
+    assert not any(name.startswith("generator") for name in job.step(birds(), 8))
+    assert all(torch.equal(*pair) for pair in zip(painter, job.generator.parameters(), strict=True))
+    assert not all(torch.equal(*pair) for pair in zip(judges, job.adversary.networks.parameters(), strict=True))
+    assert "generator/damsm" in job.step(birds(), 16)
+    assert not all(torch.equal(*pair) for pair in zip(painter, job.generator.parameters(), strict=True))

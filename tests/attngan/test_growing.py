@@ -3,9 +3,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from attngan import checkpoint
 from attngan.discriminator import Discriminator
-from attngan.generator import Generator
-from attngan.growing import start_from
+from attngan.generator import GENERATOR_KIND, Generator
+from attngan.growing import read, start_from
 from datasets.errors import InputError
 
 WIDTH = 12
@@ -88,3 +89,22 @@ def test_what_does_not_fit_is_refused(options, freeze, what):
         grow(generator(9, **options), freeze=freeze)
     assert str(error.value).startswith("old.safetensors: ")
     assert "\n" not in str(error.value)
+
+
+def test_a_generators_weights_alone_are_enough(tmp_path):
+    """Its discriminators start afresh, as those of the shipped model do."""
+    path = tmp_path / "generator.safetensors"
+    checkpoint.save(path, generator(2).state_dict(), {"kind": GENERATOR_KIND})
+    state = read(path, "gan")
+    network, opponents = generator(9), discriminators(9, (0, 1))
+    fresh = {name: value.clone() for name, value in opponents[0].state_dict().items()}
+    start_from(state, network, opponents, freeze=0, path=path)
+    assert random_ones(network) <= taken(network.state_dict(), generator(2).state_dict())
+    assert taken(opponents[0].state_dict(), fresh) == set(fresh)
+
+
+def test_a_file_that_is_neither_is_refused(tmp_path):
+    path = tmp_path / "classifier.safetensors"
+    checkpoint.save(path, {}, {"kind": "classifier-weights"})
+    with pytest.raises(InputError, match="holds a classifier-weights, not a gan"):
+        read(path, "gan")

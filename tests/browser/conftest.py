@@ -1,6 +1,7 @@
 """The page of the shipped model, and the Chromium of this system, whose microphone hears a file."""
 
 import os
+import shutil
 from collections import Counter
 from types import SimpleNamespace
 
@@ -11,37 +12,44 @@ from datasets import audio
 from tests.s2i.app import asking
 
 EXAMPLE = asking.ROOT / "pretrained" / "examples" / "yellow-with-black-crown.flac"
-INSTALL = "no browser named; apt-get install chromium, then CHROMIUM=/usr/bin/chromium scripts/test.sh tests/browser"
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+INSTALL = "no Chromium is installed; run: apt-get install chromium (or name it: CHROMIUM=/path/to/it)"
 PATIENCE = 300  # seconds
 SETTLED = """() => Promise.allSettled(document.getAnimations()
   .filter((one) => Number.isFinite(one.effect.getComputedTiming().endTime)).map((one) => one.finished))"""
 
 
-@pytest.fixture(scope="session")
-def playwright():
+@pytest.fixture(scope="module")
+def chromium():
+    """Path of the browser."""
+    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+    if found is None:
+        pytest.skip(INSTALL)
+    return found
+
+
+@pytest.fixture(scope="module")  # its event loop runs until it ends, and other tests have event loops of their own
+def playwright(chromium):
     package = "playwright.sync_api"
     api = pytest.importorskip(package, reason="playwright is not installed; run: pip install -r requirements.txt")
     with api.sync_playwright() as running:
         yield running
 
 
-@pytest.fixture(scope="session")
-def browser(playwright, tmp_path_factory):
-    found = os.environ.get("CHROMIUM")
-    if found is None:
-        pytest.skip(INSTALL)
+@pytest.fixture(scope="module")
+def browser(chromium, playwright, tmp_path_factory):
     heard = tmp_path_factory.mktemp("microphone") / "heard.wav"
     wave, rate = soundfile.read(EXAMPLE)
     soundfile.write(heard, wave, rate, subtype="PCM_16")
     options = ["--use-fake-device-for-media-stream", f"--use-file-for-fake-audio-capture={heard}%noloop"]
     quiet = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
     sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
-    running = playwright.chromium.launch(executable_path=found, args=[*options, *quiet, *sandbox, "--disable-gpu"])
+    running = playwright.chromium.launch(executable_path=chromium, args=[*options, *quiet, *sandbox, "--disable-gpu"])
     yield running
     running.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def server(tmp_path_factory, browser):
     folder = tmp_path_factory.mktemp("scratch")
     with asking.no_way_out() as (environment, connections):

@@ -1,4 +1,4 @@
-"""The emotion in a voice: `SpeechEmotion.load()("voice.wav")`, and the command that prints it of recordings."""
+"""The emotion in a voice: `SpeechEmotion.load()("voice.wav")`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,15 +9,13 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from tyro.conf import Positional
 
 from attngan import checkpoint
 from datasets import audio, cli
 from datasets.errors import InputError
 from datasets.ravdess import EMOTIONS, VOICES
-from s2i import emotion_features
-from s2i.emotion_encoder import EmotionEncoder, Familiarity
-from s2i.recordings import Handler, print_each
+from s2i.emotion import features as emotion_features
+from s2i.emotion.encoder import EmotionEncoder, Familiarity
 
 Recording: TypeAlias = str | Path | Tensor | np.ndarray | tuple[Tensor | np.ndarray, int]
 
@@ -188,45 +186,3 @@ def _wave(recording: Recording) -> Tensor:
             wave = audio.resample(wave, rate)
     audio.check(wave, "recording")
     return wave
-
-
-def describe(emotion: Emotion) -> str:
-    """What was heard, in one line for people."""
-    shares = sorted(emotion.probabilities.items(), key=lambda item: -item[1])
-    told = ", ".join(f"{name} {share:.2f}" for name, share in shares)
-    sure = max(emotion.female, 1 - emotion.female)
-    return (
-        f"{emotion.label} ({emotion.certainty})\tvalence {emotion.valence:+.2f}, arousal {emotion.arousal:+.2f}\t"
-        f"{emotion.voice} voice ({sure:.2f})\t{told}"
-    )
-
-
-@dataclass(frozen=True)
-class EmotionToolConfig:
-    """Whose emotion is printed."""
-
-    recordings: Positional[tuple[Path, ...]] = ()
-    """Recordings of one voice each (wav, flac, ogg, mp3; 0.3 to 30 s), or folders of them."""
-    model: Path = Path("pretrained") / FILE
-    """Weights, made by scripts/train_emotion.sh."""
-
-
-def main(arguments: list[str]) -> int:
-    """Print a line for every recording that the command line names; 2 if any is not one, else 0."""
-    description = (
-        "Print the emotion in voices: name, emotion, valence and arousal, voice, and the probabilities of all eight "
-        'emotions, apart by tabs. "unlike its training" says not to believe the rest.'
-    )
-    config = cli.parse_tool(EmotionToolConfig, arguments, description=description)
-    if not config.recordings:
-        raise InputError("recordings: none given; name at least one recording, or a folder of them")
-
-    def prepare() -> Handler:
-        listener = SpeechEmotion.load(config.model)
-        return lambda wave, name: [f"{name}\t{describe(listener(wave))}"]
-
-    return print_each(config.recordings, prepare)
-
-
-if __name__ == "__main__":
-    cli.run(main)

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from datasets.ravdess import EMOTIONS, VOICES
-from s2i.emotion_encoder import EmotionEncoder, Heard
-from s2i.emotion_features import N_FEATURES, N_MFCC, PATCH, WINDOWS
+from s2i.emotion.encoder import EmotionEncoder, Heard
+from s2i.emotion.features import N_FEATURES, N_MFCC, PATCH, WINDOWS
 
 FACES = ("neutral", "happy", "sad", "angry", "fearful", "disgust", "surprised")
 """The classes of FER-2013, a data set of faces; a calm voice has none of its own and counts as neutral."""
@@ -170,7 +170,7 @@ class Recogniser:
     network: Callable[..., nn.Module]
     """Makes it, with fresh weights; takes the arguments `options`."""
     sees: str
-    """A key of `emotion_training.Features`: means, windows, mfcc, patches or mels."""
+    """A key of `training.Features`: means, windows, mfcc, patches or mels."""
     published: float | None
     """The accuracy that was published, a fraction."""
     epochs: int

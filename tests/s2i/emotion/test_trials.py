@@ -5,7 +5,7 @@ import pytest
 
 from datasets.errors import InputError
 from datasets.ravdess import Recording
-from s2i import emotion_trials as trials
+from s2i.emotion import trials
 
 
 def recordings(actors=range(1, 25), each=5):

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from datasets.ravdess import EMOTIONS
-from s2i import emotion_features
-from s2i.emotion_encoder import fit_temperature
-from s2i.emotion_jobs import CLEAN, CONDITIONS, Context, Job, features_of
-from s2i.emotion_networks import PUBLISHED, RECOGNISERS
-from s2i.emotion_training import Labels
-from s2i.emotion_trials import (
+from s2i.emotion import features as emotion_features
+from s2i.emotion.encoder import fit_temperature
+from s2i.emotion.jobs import CLEAN, CONDITIONS, Context, Job, features_of
+from s2i.emotion.networks import PUBLISHED, RECOGNISERS
+from s2i.emotion.training import Labels
+from s2i.emotion.trials import (
     CHOSEN_ON,
     INDEPENDENT,
     PROTOCOLS,

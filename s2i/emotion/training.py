@@ -15,10 +15,10 @@ from attngan import runtime
 from datasets import audio, distort
 from datasets.augment import augment
 from datasets.ravdess import Recording
-from s2i import emotion_features
 from s2i.cache import Cache
-from s2i.emotion_encoder import EmotionEncoder, Heard
-from s2i.emotion_networks import Recogniser, Standardised
+from s2i.emotion import features as emotion_features
+from s2i.emotion.encoder import EmotionEncoder, Heard
+from s2i.emotion.networks import Recogniser, Standardised
 
 VERSION = 1  # of the features; another one is computed anew
 BUCKET = 8  # batches whose recordings are sorted by length, which saves padding

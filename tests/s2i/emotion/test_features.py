@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from datasets import audio
-from s2i import emotion_features as features
+from s2i.emotion import features
 
 RATE = audio.SAMPLE_RATE
 PITCHES = {"c": 261.63, "e": 329.63, "a": 440.0}

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from datasets.ravdess import EMOTIONS
-from s2i.emotion_networks import FACES, PUBLISHED, RECOGNISERS, AlexNet
+from s2i.emotion.networks import FACES, PUBLISHED, RECOGNISERS, AlexNet
 
 INPUTS = {
     "lstm": (4, 5, 180),

@@ -12,10 +12,12 @@ from datasets import audio, cli
 from datasets.errors import InputError
 from datasets.ravdess import EMOTIONS
 from s2i import emotion
-from s2i.emotion import SpeechEmotion, describe, valence_and_arousal
-from s2i.emotion_encoder import EmotionEncoder, Familiarity
+from s2i.emotion import SpeechEmotion
+from s2i.emotion.__main__ import describe, main
+from s2i.emotion.encoder import EmotionEncoder, Familiarity
+from s2i.emotion.speech_emotion import valence_and_arousal
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SHIPPED = ROOT / "pretrained" / emotion.FILE
 needs_weights = pytest.mark.skipif(not SHIPPED.is_file(), reason="pretrained/emotion.safetensors is not there")
 
@@ -146,7 +148,7 @@ def test_files_that_are_no_recogniser_are_refused(tmp_path):
 
 def test_the_command_prints_a_line_for_each_recording(tmp_path, wav, capsys):
     model = write(tmp_path / "e.safetensors")
-    assert emotion.main([str(wav), "--model", str(model)]) == 0
+    assert main([str(wav), "--model", str(model)]) == 0
     (line,) = capsys.readouterr().out.splitlines()
     name, told, place, voice, shares = line.split("\t")
     assert name == "bird"
@@ -161,12 +163,12 @@ def test_the_command_goes_on_after_a_bad_recording(tmp_path, wav, capsys):
     model = write(tmp_path / "e.safetensors")
     bad = tmp_path / "bad.wav"
     bad.write_bytes(b"")
-    assert emotion.main([str(bad), str(wav), "--model", str(model)]) == 2
+    assert main([str(bad), str(wav), "--model", str(model)]) == 2
     told = capsys.readouterr()
     assert told.err == f"error: {bad}: is an empty file; copy or record it again\n"
     assert len(told.out.splitlines()) == 1
     with pytest.raises(InputError, match="none given"):
-        emotion.main([])
+        main([])
 
 
 def test_the_line_says_what_not_to_believe(listener, wav):
@@ -179,7 +181,7 @@ import sys, s2i
 assert "torch" not in sys.modules
 assert "SpeechEmotion" in s2i.__all__
 from s2i import SpeechEmotion
-assert SpeechEmotion.__module__ == "s2i.emotion"
+assert SpeechEmotion.__module__ == "s2i.emotion.speech_emotion"
 assert "s2i.pipeline" not in sys.modules
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=cli.repository(), capture_output=True, text=True)

@@ -15,12 +15,12 @@ import torch
 from torch import Tensor, nn
 
 from datasets.ravdess import Recording
-from s2i import emotion_training
 from s2i.cache import Cache
-from s2i.emotion_encoder import EmotionEncoder, Familiarity
-from s2i.emotion_networks import RECOGNISERS, Recogniser
-from s2i.emotion_training import Features, Labels
-from s2i.emotion_trials import INDEPENDENT, Trial
+from s2i.emotion import training as emotion_training
+from s2i.emotion.encoder import EmotionEncoder, Familiarity
+from s2i.emotion.networks import RECOGNISERS, Recogniser
+from s2i.emotion.training import Features, Labels
+from s2i.emotion.trials import INDEPENDENT, Trial
 from s2i.speech_encoder import load_speech_encoder
 
 CLEAN = "clean"

@@ -1,0 +1,53 @@
+"""The command that prints the emotion in recordings: `scripts/emotion.sh`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tyro.conf import Positional
+
+from datasets import cli
+from datasets.errors import InputError
+from s2i.emotion.speech_emotion import FILE, Emotion, SpeechEmotion
+from s2i.recordings import Handler, print_each
+
+
+def describe(emotion: Emotion) -> str:
+    """What was heard, in one line for people."""
+    shares = sorted(emotion.probabilities.items(), key=lambda item: -item[1])
+    told = ", ".join(f"{name} {share:.2f}" for name, share in shares)
+    sure = max(emotion.female, 1 - emotion.female)
+    return (
+        f"{emotion.label} ({emotion.certainty})\tvalence {emotion.valence:+.2f}, arousal {emotion.arousal:+.2f}\t"
+        f"{emotion.voice} voice ({sure:.2f})\t{told}"
+    )
+
+
+@dataclass(frozen=True)
+class EmotionToolConfig:
+    """Whose emotion is printed."""
+
+    recordings: Positional[tuple[Path, ...]] = ()
+    """Recordings of one voice each (wav, flac, ogg, mp3; 0.3 to 30 s), or folders of them."""
+    model: Path = Path("pretrained") / FILE
+    """Weights, made by scripts/train_emotion.sh."""
+
+
+def main(arguments: list[str]) -> int:
+    """Print a line for every recording that the command line names; 2 if any is not one, else 0."""
+    description = (
+        "Print the emotion in voices: name, emotion, valence and arousal, voice, and the probabilities of all eight "
+        'emotions, apart by tabs. "unlike its training" says not to believe the rest.'
+    )
+    config = cli.parse_tool(EmotionToolConfig, arguments, description=description)
+    if not config.recordings:
+        raise InputError("recordings: none given; name at least one recording, or a folder of them")
+
+    def prepare() -> Handler:
+        listener = SpeechEmotion.load(config.model)
+        return lambda wave, name: [f"{name}\t{describe(listener(wave))}"]
+
+    return print_each(config.recordings, prepare)
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,90 @@
+"""The command that goes from one spoken description to another in steps: `scripts/morph.sh one.wav other.wav`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tyro.conf import Positional
+
+from datasets import cli
+from datasets.errors import InputError
+from datasets.files import make_folder, replacing
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+GAP = 4  # px between pictures
+MAX_STEPS, MAX_SAMPLES = 50, 20
+
+
+@dataclass(frozen=True)
+class MorphConfig:
+    """Between which descriptions, and how finely."""
+
+    recordings: Positional[tuple[Path, ...]] = ()
+    """Two recordings (wav, flac, ogg, mp3; 0.3 to 30 s)."""
+    output: Path = Path("outputs/morph.png")
+    """Where the strip goes (.png or .jpg): a column for each step, a row for each sample."""
+    steps: int = 7
+    """Pictures from one to the other, both included; 2 shows what the words alone change."""
+    samples: int = 1
+    """Rows, each with noise of its own, which is the same along the row."""
+    side: int = 256
+    """Side in px of each picture."""
+    seed: int = 0
+    """Chooses the noise; the same seed gives the same pictures."""
+    model: Path = Path("pretrained")
+    """Folder with speech.safetensors and generator.safetensors."""
+
+    def __post_init__(self) -> None:
+        cli.check_range("steps", self.steps, 2, MAX_STEPS)
+        cli.check_range("samples", self.samples, 1, MAX_SAMPLES)
+        cli.check_range("seed", self.seed, 0)
+        if self.output.suffix.lower() not in (".png", ".jpg"):
+            raise InputError(f"--output {self.output}: should end in .png or .jpg")
+
+
+def main(arguments: list[str]) -> None:
+    """Paint what the command line asks for."""
+    description = "Paint the way from one spoken description to another, with the same noise all along."
+    config = cli.parse_tool(MorphConfig, arguments, description=description)
+    if len(config.recordings) != 2:
+        raise InputError(f"recordings: {len(config.recordings)} given; name two, where it begins and where it ends")
+    make_folder(config.output.parent)
+    strip = draw(config)
+    with replacing(config.output) as temporary:
+        strip.save(temporary, "PNG" if config.output.suffix.lower() == ".png" else "JPEG", quality=90)
+    print(config.output)
+
+
+def draw(config: MorphConfig) -> "Image.Image":
+    """The strip.
+
+    Raises:
+        InputError: for a recording that is none, a bad model, or a side that it does not paint.
+    """
+    import numpy as np  # these take a second to import, which --help need not wait for
+    from PIL import Image
+
+    from s2i.pipeline import SpeechToImage, morph
+
+    model = SpeechToImage.load(config.model)
+    sides = model.generator.sides
+    if config.side not in sides:
+        raise InputError(f"--side {config.side}: the model paints {', '.join(map(str, sides))} px; choose one of these")
+    one, other = (model.hear(recording).condition for recording in config.recordings)
+    width = config.side + GAP
+    canvas = np.full((config.samples * width - GAP, config.steps * width - GAP, 3), 255, np.uint8)
+    for column in range(config.steps):
+        condition = morph(one, other, column / (config.steps - 1))
+        painted = model.paint(
+            condition, samples=config.samples, seed=config.seed, stages=sides.index(config.side) + 1
+        ).stages[-1]
+        for row, picture in enumerate(painted):
+            top, left = row * width, column * width
+            canvas[top : top + config.side, left : left + config.side] = picture
+    return Image.fromarray(canvas)
+
+
+if __name__ == "__main__":
+    cli.run(main)

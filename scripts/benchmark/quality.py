@@ -1,0 +1,208 @@
+"""Whether the cheaper training step costs quality: both sides learn from the same captions, and the evaluators compare.
+
+    python -m scripts.benchmark.quality --corpus data/cub.h5 --pictures 10000 --json pretrained/bench.json
+
+Each side trains in its own way, networks, losses, optimizers and precision included, for as many pictures and with the
+same frozen encoders: the shipped ones, since no weights of Inception-v3 can be. Then both paint the test captions with
+their averaged weights.
+"""
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from attngan import encoders, runtime, scores
+from attngan.condition import Condition
+from attngan.evaluators import together
+from attngan.gan_config import GanConfig
+from attngan.gan_job import pyramid
+from attngan.generator import load_generator
+from attngan.image_encoder import ImageEncoder
+from attngan.text_encoder import TextEncoder
+from datasets import cli
+from datasets.captions import pad
+from datasets.corpus import Corpus
+from datasets.files import write_text
+from datasets.loader import Loader, to_unit
+from s2i import model_folder, train_gan
+from s2i.evaluation import EvaluateConfig, Evaluation
+from s2i.train_gan import PRESETS
+from scripts.benchmark.reference import NOISE, Training
+
+KEY = "quality"
+
+
+@dataclass(frozen=True)
+class QualityConfig:
+    """Two short runs."""
+
+    corpus: Path = Path("data/cub.h5")
+    """The corpus, with captions and recordings of its test split."""
+    side: int = 64
+    """Side in px of the last stage."""
+    pictures: int = 10_000
+    """Pictures that each side sees."""
+    batch_size: int = 16
+    """Pictures in a step."""
+    samples: int = 0
+    """Test captions to paint; 0 for all."""
+    model: Path = cli.repository() / "pretrained"
+    """Folder of the encoders and of the evaluators."""
+    run: Path = Path("runs/quality")
+    """Folder of this project's run."""
+    json: Path | None = None
+    """File of the bench, which gets the figures."""
+    seed: int = 0
+    """Of everything random."""
+
+    def __post_init__(self) -> None:
+        cli.check_choice("side", str(self.side), ("64", "128", "256", "512"))
+        cli.check_range("pictures", self.pictures, self.batch_size)
+        cli.check_range("batch_size", self.batch_size, 2, 1024)
+        cli.check_range("samples", self.samples, 0)
+
+
+class PlainText(nn.Module):
+    """The shipped text encoder as the reference wants one: tokens [B, L], 0 where none is, to words and sentences."""
+
+    def __init__(self, encoder: TextEncoder) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """Words [B, D, L] and sentences [B, D]."""
+        condition = self.encoder(tokens, tokens > 0)
+        return condition.words, condition.sentence
+
+
+class PlainImage(nn.Module):
+    """The shipped image encoder as the reference wants one."""
+
+    def __init__(self, encoder: ImageEncoder) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
+        """Regions [B, D, R] and vectors [B, D]."""
+        features = self.encoder(pictures)
+        return features.regions, features.whole
+
+
+def compare(config: QualityConfig) -> dict[str, Any]:
+    """Train both sides, score both, print and keep the figures.
+
+    Raises:
+        InputError: for a missing or damaged corpus, encoder or evaluator.
+    """
+    evaluation = Evaluation(
+        EvaluateConfig(
+            corpus=config.corpus, samples=config.samples, side=config.side, seed=config.seed, model=config.model
+        )
+    )
+    found: dict[str, Any] = {}
+    for side, train in (("ours", train_ours), ("reference", train_plain)):
+        begin = time.process_time()
+        paint = train(config)
+        found[side] = {"processor_seconds": time.process_time() - begin, **score(evaluation, paint)}
+        print(side, json.dumps(found[side]), flush=True)
+    told = {name: getattr(config, name) for name in ("side", "pictures", "batch_size", "seed")}
+    found |= {**told, "samples": len(evaluation.trials), "commit": runtime.environment()["commit"]}
+    if config.json is not None:
+        bench = json.loads(config.json.read_text(encoding="utf-8")) if config.json.is_file() else {}
+        write_text(config.json, json.dumps({**bench, KEY: found}, indent=2) + "\n")
+    return found
+
+
+def score(evaluation: Evaluation, paint: Any) -> dict[str, Any]:
+    """Held-out R-precision and Frechet distance of all trials, painted twice."""
+    trials, look = evaluation.trials, evaluation.evaluators.look
+    seen = []
+    for draw in range(2):
+        torch.manual_seed(evaluation.config.seed * 2 + draw)
+        parts = torch.arange(len(trials)).split(32)
+        seen.append(together([look(paint([trials.captions[k] for k in part.tolist()])) for part in parts]))
+    quality = scores.quality(seen, evaluation.statistics(), seed=evaluation.config.seed)
+    judged = evaluation.evaluators.judge.read(trials.captions)
+    held_out = scores.match(seen[0].judged, judged, trials.species, seed=evaluation.config.seed)
+    return {"fid": quality["fid"], "r_precision_held_out": held_out}
+
+
+def train_ours(config: QualityConfig) -> Any:
+    """Train with this project's step, of published generator width; returns what paints captions."""
+    preset = PRESETS["gpu-256"]
+    weights = train_gan.train(
+        GanConfig(
+            corpus=config.corpus,
+            run=config.run / f"ours-{config.side}",
+            damsm=config.model / model_folder.DAMSM,
+            condition="text",
+            stages=config.side.bit_length() - 6,
+            widths=preset.widths,
+            discriminator_widths=preset.discriminator_widths,
+            ema_pictures=config.pictures / 10,
+            pictures=config.pictures,
+            batch_size=config.batch_size,
+            validate_every=config.pictures,
+            grid_every=config.pictures,
+            seed=config.seed,
+        )
+    )
+    generator, _ = load_generator(weights)
+    text, vocabulary = encoders.load_text_encoder(config.model / model_folder.DAMSM)
+
+    def paint(captions: list[str]) -> Tensor:
+        condition: Condition = text(*pad([vocabulary.encode(caption) for caption in captions]))
+        return generator(condition, torch.randn(len(captions), generator.noise)).pictures[-1]
+
+    return torch.inference_mode()(paint)
+
+
+def train_plain(config: QualityConfig) -> Any:
+    """Train with the plain reference's step; returns what paints captions."""
+    torch.manual_seed(config.seed)
+    path = config.model / model_folder.DAMSM
+    text, vocabulary = encoders.load_text_encoder(path)
+    image, _ = encoders.load_image_encoder(path)
+    training = Training(config.side, torch.device("cpu"), encoders=(PlainText(text), PlainImage(image)))
+    training.keep = 0.5 ** (config.batch_size / (config.pictures / 10))  # both averages have the same half-life
+    loader = Loader(
+        Corpus(config.corpus),
+        "train",
+        batch_size=config.batch_size,
+        size=config.side,
+        words=vocabulary,
+        seed=config.seed,
+    )
+    batches = iter(loader)
+    for _ in tqdm(range(0, config.pictures, config.batch_size), desc="reference", unit="step"):
+        batch = next(batches)
+        assert batch.pictures is not None
+        assert batch.tokens is not None
+        assert batch.token_mask is not None
+        real = pyramid(to_unit(batch.pictures), len(training.discriminators))
+        training.step(real, batch.tokens.where(batch.token_mask, 0), batch.species)
+    generator = training.generator.eval()
+    with torch.no_grad():
+        for weight, average in zip(generator.parameters(), training.average, strict=True):
+            weight.copy_(average)
+
+    def paint(captions: list[str]) -> Tensor:
+        words, sentence = training.text(pad([vocabulary.encode(caption) for caption in captions])[0])
+        return generator(torch.randn(len(captions), NOISE), sentence, words)[0][-1]
+
+    return torch.inference_mode()(paint)
+
+
+def main(arguments: list[str]) -> None:
+    """Compare as the command line asks for."""
+    compare(cli.parse_tool(QualityConfig, arguments, description=(__doc__ or "").split("\n")[0]))
+
+
+if __name__ == "__main__":
+    cli.run(main)
