@@ -111,14 +111,14 @@ class StageTraining:
     """
 
     def __init__(self, preset: str, *, together: bool = False) -> None:
-        config = replace(PRESETS[preset], init=None)
+        config = PRESETS[preset]
         fabric = runtime.make_fabric(config.precision)
         image, caption = image_encoder().to(fabric.device), SpeechEncoder().eval().to(fabric.device)
         with tempfile.TemporaryDirectory() as folder:
-            if together:
-                config = replace(config, freeze=0)
-            elif config.freeze:
+            if config.freeze and not together:
                 config = grown(config, Path(folder))
+            else:
+                config = replace(config, freeze=0, init=None)
             self.job = GanJob(config, image, caption, fabric, GAMMAS)
         self.batch, self.position = batch(config.batch_size, config.base << (config.stages - 1)), 0
 
