@@ -9,7 +9,7 @@ from datasets import cli
 from s2i.speech_encoder import load_speech_encoder
 
 # For two CPU cores and some hours: one stage after the other, since all four at once cost too much on a CPU. Each run
-# starts from the one before; from 128 px on its stages stay as they are. The first run paints written captions, so that
+# starts from the one before, whose stages mostly stay as they are. The first run paints written captions, so that
 # it need not wait for the speech encoder, whose sentences come close to those of the text encoder.
 CPU_64_TEXT = GanConfig(
     run=Path("runs/gan-64-text"),
@@ -42,12 +42,20 @@ CPU_128 = replace(
     pictures=80_000,
     checkpoint_every=4_000,
 )
+CPU_128_BOTH = replace(  # both stages go on together, now that the second is no longer a beginner
+    CPU_128,
+    run=Path("runs/gan-128-both"),
+    freeze=0,
+    init=Path("runs/gan-128/checkpoint.safetensors"),
+    diversity_weight=CPU_64.diversity_weight,
+    pictures=90_000,
+)
 CPU_256 = replace(
     CPU_128,
     run=Path("runs/gan-256"),
     stages=3,
     freeze=2,
-    init=Path("runs/gan-128/checkpoint.safetensors"),
+    init=Path("runs/gan-128-both/checkpoint.safetensors"),
     batch_size=12,
     pictures=16_000,
     checkpoint_every=1_200,
@@ -93,6 +101,7 @@ PRESETS = {
     "cpu-64-text": CPU_64_TEXT,
     "cpu-64": CPU_64,
     "cpu-128": CPU_128,
+    "cpu-128-both": CPU_128_BOTH,
     "cpu-256": CPU_256,
     "cpu-512": CPU_512,
     "gpu-256": GPU_256,

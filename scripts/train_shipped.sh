@@ -5,7 +5,7 @@ set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 kind="${1:-cpu}"
 case "$kind" in
-  cpu) stages=(cpu-64-text cpu-64 cpu-128 cpu-256 cpu-512); last=runs/gan-512 ;;
+  cpu) stages=(cpu-64-text cpu-64 cpu-128 cpu-128-both cpu-256 cpu-512); last=runs/gan-512 ;;
   gpu) stages=(gpu-256 gpu-512); last=runs/gan-gpu-512 ;;
   *) echo "error: $kind: unknown; give cpu or gpu" >&2; exit 2 ;;
 esac

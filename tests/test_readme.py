@@ -62,7 +62,7 @@ def test_command(command, folder):
         return
     done = run(command, folder)
     assert done.returncode == 0, done.stderr
-    pictures = re.findall(r"\S+-512\.png", done.stdout)
+    pictures = re.findall(r"\S+(?:-512|morph)\.png", done.stdout)
     assert pictures
     assert all((folder / picture).is_file() for picture in pictures)
 
