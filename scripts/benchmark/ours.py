@@ -56,7 +56,7 @@ def gan_config(side: int, batch_size: int, quick: bool, **changes: Any) -> GanCo
     return replace(PRESETS["gpu-512"], diversity_weight=PRESETS["gpu-256"].diversity_weight, **changes)
 
 
-def grown(config: GanConfig, folder: Path) -> GanConfig:
+def on_top(config: GanConfig, folder: Path) -> GanConfig:
     """The same, training its last stage alone on top of a run of one stage less, whose weights are random here."""
     about = {"kind": GENERATOR_KIND}
     weights = replace(config, freeze=0, init=None, stages=config.stages - 1).generator().state_dict()
@@ -89,7 +89,7 @@ class GanTraining:
         image, caption = image_encoder(trunk).to(fabric.device), SpeechEncoder().eval().to(fabric.device)
         if grown:
             with tempfile.TemporaryDirectory() as folder:
-                config = grown(config, Path(folder))
+                config = on_top(config, Path(folder))
                 self.job = GanJob(config, image, caption, fabric, GAMMAS)
         else:
             self.job = GanJob(config, image, caption, fabric, GAMMAS)
@@ -116,7 +116,7 @@ class StageTraining:
         image, caption = image_encoder().to(fabric.device), SpeechEncoder().eval().to(fabric.device)
         with tempfile.TemporaryDirectory() as folder:
             if config.freeze and not together:
-                config = grown(config, Path(folder))
+                config = on_top(config, Path(folder))
             else:
                 config = replace(config, freeze=0, init=None)
             self.job = GanJob(config, image, caption, fabric, GAMMAS)
