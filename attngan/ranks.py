@@ -7,6 +7,7 @@ hooks: those want every pass to go through `forward`, and the same weights to ne
 discriminators are called by their parts, and need none while the generator learns.
 """
 
+import atexit
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -30,11 +31,19 @@ def rank_here() -> int:
     return int(os.environ.get("RANK", "0")) if launched() > 1 else 0
 
 
+def _leave() -> None:
+    """Leave the other processes: the threads of a group that is still open when Python ends abort the process."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
 class Ranks:
     """This process, number `rank` of `world` that train together. One process alone does nothing of what follows."""
 
     def __init__(self, rank: int = 0, world: int = 1) -> None:
         self.rank, self.world = rank, world
+        if world > 1:
+            atexit.register(_leave)
 
     @property
     def main(self) -> bool:
