@@ -86,7 +86,7 @@ def quality(found: dict[str, Any]) -> str:
     for side, what in (("ours", "this project's"), ("reference", "plain reference")):
         one = row[side]
         fid, match = ([one[name][part] for part in ("mean", "std")] for name in ("fid", "r_precision_held_out"))
-        precision = f"{100 * match[0]:.1f} ± {100 * match[1]:.1f} %"
+        precision = f"{match[0]:.1f} ± {match[1]:.1f} %"
         lines.append(
             f"| {what} | {fid[0]:.1f} ± {fid[1]:.1f} | {precision} | {one['processor_seconds'] / 60:.0f} min |"
         )
