@@ -191,7 +191,7 @@ class Evaluation:
             draws = self.painted(name, painter)
             seen = draws[0]
             found |= scores.quality(draws, real, **options)
-            found["budget_pictures"] = rows.SHIPPED_BUDGET if name == "s2i" else painter.budget
+            found["budget_pictures"] = rows.BUDGETS.get(name, painter.budget)
         found |= scores.consistency(seen, matched, judged, trials.captions, trials.species, seed=config.seed)
         if name == "transcribe":
             found["word_error_rate"] = word_error_rate(trials.captions, self.words())

@@ -24,6 +24,8 @@ from datasets.loader import Loader, to_unit
 from s2i.pipeline import SpeechToImage
 from s2i.speech_encoder import SpeechEncoder
 
+DETAILS = 8  # pictures shown at the last two sizes
+
 
 @dataclass(frozen=True)
 class MeasureConfig:
@@ -36,7 +38,7 @@ class MeasureConfig:
     damsm: Path = Path("runs/damsm/best.safetensors")
     """The image encoder that judges; the same that training used, so its figures flatter the model."""
     output: Path = Path("outputs/measures.json")
-    """Where the figures go; the grid of pictures goes beside it."""
+    """Where the figures go; beside it a grid of pictures, and the last two stages next to each other."""
     pictures: int = 2_933
     """How many test recordings to paint."""
     grid: int = 40
@@ -86,6 +88,12 @@ def measure(config: MeasureConfig) -> dict[str, float]:
     candidates = min(100, len(painted) // 2)
     with replacing(config.output.with_suffix(".png")) as path:
         _grid(collected["grid"], captions, path)
+    if "enlarged" in collected:
+        sides = model.generator.sides
+        pairs = torch.stack([collected["enlarged"][:DETAILS], collected["grid"][:DETAILS]], 1).flatten(0, 1)
+        titles = [f"{sides[-2]} px, enlarged", f"{sides[-1]} px"] * DETAILS
+        with replacing(config.output.with_name(f"{config.output.stem}-detail.png")) as path:
+            _grid(pairs, titles, path)
 
     def precision(pictures: Tensor) -> metrics.Score:
         return metrics.r_precision(pictures, own, species, candidates=candidates, seed=config.seed)
@@ -116,7 +124,8 @@ def _paint(
     config: MeasureConfig,
     chosen: set[int],
 ) -> dict[str, Tensor]:
-    kept: dict[str, list[Tensor]] = {n: [] for n in ("sentence", "real", "painted", "species", "detail", "grid")}
+    names = ("sentence", "real", "painted", "species", "detail", "grid", "enlarged")
+    kept: dict[str, list[Tensor]] = {name: [] for name in names}
     draws = torch.Generator().manual_seed(config.seed)
     done = 0
     for batch in tqdm(loader.once(), total=-(-len(loader) // 16), desc="painting", unit="batch"):
@@ -133,11 +142,16 @@ def _paint(
         if len(pictures) > 1:
             enlarged = F.interpolate(pictures[-2], scale_factor=2.0, mode="bicubic")
             kept["detail"].append(fine_detail(pictures[-1]) / fine_detail(enlarged))
-        kept["grid"] += [pictures[-1][row] for row in range(len(batch)) if done + row in chosen]
+        shown = [row for row in range(len(batch)) if done + row in chosen]
+        kept["grid"] += list(pictures[-1][shown])
+        if len(pictures) > 1:
+            kept["enlarged"] += list(enlarged[shown])
         done += len(batch)
-    stacked = {name: torch.cat(values) for name, values in kept.items() if name != "grid" and values}
-    stacked["grid"] = torch.stack(kept["grid"])
-    return stacked
+    return {
+        name: (torch.stack if name in ("grid", "enlarged") else torch.cat)(values)
+        for name, values in kept.items()
+        if values
+    }
 
 
 def fine_detail(pictures: Tensor) -> Tensor:

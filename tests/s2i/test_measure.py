@@ -54,6 +54,7 @@ def test_figures_and_grid(birds, model, damsm, tmp_path, capsys):
     assert -1 <= found["cosine_recordings_exchanged"] <= 1
     assert {"commit", "command", "machine", "seed"} <= set(found)
     assert Image.open(output.with_suffix(".png")).width > 400
+    assert Image.open(output.with_name(f"{output.stem}-detail.png")).width > 400
     assert "r_precision: " in capsys.readouterr().out
     again = tmp_path / "again.json"
     measure.main(options(birds, model, damsm, again))
