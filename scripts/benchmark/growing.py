@@ -4,7 +4,7 @@ from typing import Any
 
 from scripts.benchmark import measuring
 
-STAGES = ("cpu-64", "cpu-128", "cpu-256", "cpu-512")  # presets of s2i.train_gan
+STAGES = ("cpu-64", "cpu-128", "cpu-128-both", "cpu-256", "cpu-512")  # presets of s2i.train_gan
 TOGETHER = "together"
 
 
