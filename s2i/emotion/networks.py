@@ -203,8 +203,8 @@ RECOGNISERS = {
     "cnn": Recogniser("CNN, five windows of 180 features", WindowCnn, "windows", 0.56, 40, 3e-3, 64, smoothing=0.1),
     "mlp": Recogniser("MLP, 180 features", Mlp, "means", 0.62, 60, 3e-3, 64),
     "conv1d": Recogniser("1-D CNN, 40 MFCC means, 7 classes", MfccCnn, "mfcc", 0.458, 40, 3e-3, 64, classes=FACES),
-    "alexnet": Recogniser("AlexNet, MFSC patches 40 x 40 x 3", AlexNet, "patches", None, 20, 1e-3, smoothing=0.1),
-    "ours": Recogniser("ours, log-mels", EmotionEncoder, "mels", None, 40, 2e-3, weight_decay=0.05, smoothing=0.1),
+    "alexnet": Recogniser("AlexNet, MFSC patches 40 x 40 x 3", AlexNet, "patches", None, 40, 1e-3, smoothing=0.1),
+    "ours": Recogniser("ours, log-mels", EmotionEncoder, "mels", None, 100, 2e-3, weight_decay=0.05, smoothing=0.1),
 }
 """In the order of tables."""
 PUBLISHED = tuple(name for name in RECOGNISERS if name != "ours")

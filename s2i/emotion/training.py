@@ -22,7 +22,7 @@ from s2i.emotion.networks import Recogniser, Standardised
 
 VERSION = 1  # of the features; another one is computed anew
 BUCKET = 8  # batches whose recordings are sorted by length, which saves padding
-VARIATION: dict[str, Any] = {"speed": 0.15, "tract": 0.15, "equaliser_db": 3.0, "noise": 0.3, "time_width": 0.15}
+VARIATION: dict[str, Any] = {"speed": 0.15, "tract": 0.1, "equaliser_db": 3.0, "noise": 0.2, "time_width": 0.1}
 """How recordings vary in training ours, beside the defaults of `datasets.augment.augment`."""
 CUT = 224  # frames of a recording that ours sees at once while it learns
 MIXING = 0.1  # of the beta distribution of how two recordings are mixed (Zhang et al. 2018)
