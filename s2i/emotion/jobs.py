@@ -156,7 +156,11 @@ def _identity(context: Context, job: Job) -> dict[str, Any]:
     recogniser = recipe(job)
     return {
         "recordings": hashlib.sha256(str(names).encode()).hexdigest(),
-        "recipe": {name: str(value) for name, value in vars(recogniser).items() if name not in ("title", "published")},
+        "recipe": {
+            name: getattr(value, "__name__", str(value))  # of the network, which may stand in another module one day
+            for name, value in vars(recogniser).items()
+            if name not in ("title", "published")
+        },
         "variation": emotion_training.VARIATION if recogniser.sees == "mels" else None,
         "version": emotion_training.VERSION,
         "seed": context.seed,
