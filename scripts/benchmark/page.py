@@ -83,8 +83,11 @@ def quality(found: dict[str, Any]) -> str:
     if not (row := found.get("quality")):
         return "Not measured."
     lines = ["| step | FID | held-out R-precision | processor time |", "|---|---|---|---|"]
-    for side, what in (("ours", "this project's"), ("reference", "plain reference")):
-        one = row[side]
+    sides = {"ours": "this project's", "reference": "plain reference"}
+    without = {name: f"this project's, without: {what}" for name, what in PARTS.items()}
+    for side, what in {**sides, **without}.items():
+        if not (one := row.get(side)):
+            continue
         fid, match = ([one[name][part] for part in ("mean", "std")] for name in ("fid", "r_precision_held_out"))
         precision = f"{match[0]:.1f} ± {match[1]:.1f} %"
         lines.append(

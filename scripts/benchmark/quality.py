@@ -1,15 +1,16 @@
 """Whether the cheaper training step costs quality: both sides learn from the same captions, and the evaluators compare.
 
-    python -m scripts.benchmark.quality --corpus data/cub.h5 --pictures 10000 --json pretrained/bench.json
+    python -m scripts.benchmark.quality --corpus data/cub.h5 --json pretrained/bench.json
+    python -m scripts.benchmark.quality --corpus data/cub.h5 --json pretrained/bench.json --only bf16,affine
 
 Each side trains in its own way, networks, losses, optimizers and precision included, for as many pictures and with the
 same frozen encoders: the shipped ones, since no weights of Inception-v3 can be. Then both paint the test captions with
-their averaged weights.
+their averaged weights. The second command trains this project's step without a part, as the bench's ablation times it.
 """
 
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,20 +34,26 @@ from datasets.loader import Loader, to_unit
 from s2i import model_folder, train_gan
 from s2i.evaluation import EvaluateConfig, Evaluation
 from s2i.train_gan import PRESETS
+from scripts.benchmark.ablation import BEYOND, WITHOUT
 from scripts.benchmark.reference import NOISE, Training
 
 KEY = "quality"
+OURS, REFERENCE = "ours", "reference"
+ALIKE = ("channels_last", "small_image_encoder")  # the one changes no number, the other needs weights of Inception-v3
+PARTS = {name: changes for name, changes in {**WITHOUT, **BEYOND}.items() if name not in ALIKE}
 
 
 @dataclass(frozen=True)
 class QualityConfig:
-    """Two short runs."""
+    """Short runs of both sides."""
 
+    only: str = f"{OURS},{REFERENCE}"
+    """What is trained, with commas between: ours, reference, or ours without a part of the bench's ablation."""
     corpus: Path = Path("data/cub.h5")
     """The corpus, with captions and recordings of its test split."""
     side: int = 64
     """Side in px of the last stage."""
-    pictures: int = 10_000
+    pictures: int = 16_000
     """Pictures that each side sees."""
     batch_size: int = 16
     """Pictures in a step."""
@@ -57,15 +64,22 @@ class QualityConfig:
     run: Path = Path("runs/quality")
     """Folder of this project's run."""
     json: Path | None = None
-    """File of the bench, which gets the figures."""
+    """File of the bench, which gets the figures; those that it has of runs as long are kept."""
     seed: int = 0
     """Of everything random."""
 
     def __post_init__(self) -> None:
+        for name in self.names:
+            cli.check_choice("only", name, (OURS, REFERENCE, *PARTS))
         cli.check_choice("side", str(self.side), ("64", "128", "256", "512"))
         cli.check_range("pictures", self.pictures, self.batch_size)
         cli.check_range("batch_size", self.batch_size, 2, 1024)
         cli.check_range("samples", self.samples, 0)
+
+    @property
+    def names(self) -> list[str]:
+        """What is trained."""
+        return [name.strip() for name in self.only.split(",")]
 
 
 class PlainText(nn.Module):
@@ -105,18 +119,27 @@ def compare(config: QualityConfig) -> dict[str, Any]:
             corpus=config.corpus, samples=config.samples, side=config.side, seed=config.seed, model=config.model
         )
     )
-    found: dict[str, Any] = {}
-    for side, train in (("ours", train_ours), ("reference", train_plain)):
-        begin = time.process_time()
-        paint = train(config)
-        found[side] = {"processor_seconds": time.process_time() - begin, **score(evaluation, paint)}
-        print(side, json.dumps(found[side]), flush=True)
     told = {name: getattr(config, name) for name in ("side", "pictures", "batch_size", "seed")}
-    found |= {**told, "samples": len(evaluation.trials), "commit": runtime.environment()["commit"]}
-    if config.json is not None:
-        bench = json.loads(config.json.read_text(encoding="utf-8")) if config.json.is_file() else {}
-        write_text(config.json, json.dumps({**bench, KEY: found}, indent=2) + "\n")
-    return found
+    told["samples"] = len(evaluation.trials)
+    bench: dict[str, Any] = {}
+    if config.json is not None and config.json.is_file():
+        bench = json.loads(config.json.read_text(encoding="utf-8"))
+    found = bench.get(KEY, {})
+    if any(found.get(name) != value for name, value in told.items()):
+        found = {}  # other runs than these
+    for name in config.names:
+        begin = time.process_time()
+        paint = train_plain(config) if name == REFERENCE else train_ours(config, name)
+        seconds = time.process_time() - begin
+        found[name] = {"processor_seconds": seconds, **score(evaluation, paint), "commit": _commit()}
+        print(name, json.dumps(found[name]), flush=True)
+        if config.json is not None:
+            write_text(config.json, json.dumps({**bench, KEY: {**told, **found}}, indent=2) + "\n")
+    return {**told, **found}
+
+
+def _commit() -> str:
+    return str(runtime.environment()["commit"])
 
 
 def score(evaluation: Evaluation, paint: Any) -> dict[str, Any]:
@@ -133,26 +156,25 @@ def score(evaluation: Evaluation, paint: Any) -> dict[str, Any]:
     return {"fid": quality["fid"], "r_precision_held_out": held_out}
 
 
-def train_ours(config: QualityConfig) -> Any:
-    """Train with this project's step, of published generator width; returns what paints captions."""
+def train_ours(config: QualityConfig, name: str = OURS) -> Any:
+    """Train with this project's step, of published generator width, or without a part; returns what paints captions."""
     preset = PRESETS["gpu-256"]
-    weights = train_gan.train(
-        GanConfig(
-            corpus=config.corpus,
-            run=config.run / f"ours-{config.side}",
-            damsm=config.model / model_folder.DAMSM,
-            condition="text",
-            stages=config.side.bit_length() - 6,
-            widths=preset.widths,
-            discriminator_widths=preset.discriminator_widths,
-            ema_pictures=config.pictures / 10,
-            pictures=config.pictures,
-            batch_size=config.batch_size,
-            validate_every=config.pictures,
-            grid_every=config.pictures,
-            seed=config.seed,
-        )
+    whole = GanConfig(
+        corpus=config.corpus,
+        run=config.run / f"{name}-{config.side}",
+        damsm=config.model / model_folder.DAMSM,
+        condition="text",
+        stages=config.side.bit_length() - 6,
+        widths=preset.widths,
+        discriminator_widths=preset.discriminator_widths,
+        ema_pictures=config.pictures / 10,
+        pictures=config.pictures,
+        batch_size=config.batch_size,
+        validate_every=config.pictures,
+        grid_every=config.pictures,
+        seed=config.seed,
     )
+    weights = train_gan.train(replace(whole, **PARTS.get(name, {})))
     generator, _ = load_generator(weights)
     text, vocabulary = encoders.load_text_encoder(config.model / model_folder.DAMSM)
 
