@@ -8,13 +8,17 @@ import struct
 from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
+from typing import TypeAlias
 
+import numpy as np
 import soundfile
 import torch
 import torchaudio
 
 from datasets.errors import InputError
 from datasets.files import replacing, require_file
+
+AnyRecording: TypeAlias = str | Path | torch.Tensor | np.ndarray | tuple[torch.Tensor | np.ndarray, int]
 
 SAMPLE_RATE = 16_000
 WINDOW = SAMPLE_RATE * 25 // 1000
@@ -63,6 +67,34 @@ def _check_seconds(seconds: float, name: str) -> None:
         raise InputError(f"{name}: lasts {seconds:.2f} s; record at least {MIN_SECONDS} s of speech")
     if seconds > MAX_SECONDS:
         raise InputError(f"{name}: lasts {seconds:.0f} s; cut it to at most {MAX_SECONDS:.0f} s (one description)")
+
+
+def waveform(recording: AnyRecording, *, integers: bool = False) -> torch.Tensor:
+    """Any form of a recording as [N] float32 at 16 kHz.
+
+    Args:
+        recording: a file; samples [N] at 16 kHz in [-1, 1]; or (samples [N] or [N, channels], rate in Hz).
+        integers: whether samples of 16 or 32 bits, as other readers give them, are taken as well.
+
+    Raises:
+        InputError: if it is not a recording, or too short, too long or silent.
+    """
+    if isinstance(recording, str | Path):
+        return load(recording)
+    samples, rate = recording if isinstance(recording, tuple) else (recording, SAMPLE_RATE)
+    if not RATES[0] <= rate <= RATES[1]:
+        raise InputError(f"recording: rate {rate} Hz is out of range; give a rate such as 16000 Hz")
+    wave = torch.as_tensor(samples).detach().cpu()
+    if integers and wave.dtype in (torch.int16, torch.int32):
+        wave = wave.double() / -torch.iinfo(wave.dtype).min
+    if wave.is_floating_point():
+        wave = wave.float()
+        if wave.dim() == 2 and isinstance(recording, tuple):
+            wave = wave.mean(1)
+        if wave.dim() == 1 and torch.isfinite(wave).all():
+            wave = resample(wave, rate)
+    check(wave, "recording")
+    return wave
 
 
 def check(wave: torch.Tensor, name: str) -> None:

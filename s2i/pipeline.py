@@ -3,7 +3,6 @@
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -20,7 +19,6 @@ from datasets.files import replacing
 from s2i import model_folder
 from s2i.speech_encoder import SpeechEncoder, load_speech_encoder
 
-Recording: TypeAlias = str | Path | Tensor | np.ndarray | tuple[Tensor | np.ndarray, int]
 MAX_SAMPLES = 100  # the attention of each takes about 7 MB
 
 
@@ -122,7 +120,7 @@ class SpeechToImage:
         return cls(encoder, generator, chosen, half=half)
 
     @torch.inference_mode()
-    def __call__(self, recording: Recording, *, samples: int = 1, seed: int = 0) -> Pictures:
+    def __call__(self, recording: audio.AnyRecording, *, samples: int = 1, seed: int = 0) -> Pictures:
         """Paint what `recording` says, `samples` times.
 
         The same recording, seed and sample give the same pixels on the same machine, however many samples are asked.
@@ -141,9 +139,9 @@ class SpeechToImage:
         return dataclasses.replace(painted, segments=heard.segments, log_mel=heard.log_mel)
 
     @torch.inference_mode()
-    def hear(self, recording: Recording) -> Heard:
+    def hear(self, recording: audio.AnyRecording) -> Heard:
         """Encode `recording`, which is as for a call and gives the same errors, without painting it."""
-        mel = audio.log_mel(_wave(recording))
+        mel = audio.log_mel(audio.waveform(recording, integers=True))
         mask = torch.ones(1, len(mel), dtype=torch.bool, device=self.device)
         condition = self.encoder(audio.normalise(mel)[None].to(self.device), mask)
         return Heard(condition, self.encoder.spans(len(mel)), mel.numpy())
@@ -224,26 +222,6 @@ def _device(name: str) -> torch.device:
         return torch.empty(0, device=name).device
     except (RuntimeError, AssertionError) as error:  # the latter where torch was built without that device
         raise InputError(f"device {name}: cannot be used here; give auto, cpu or cuda") from error
-
-
-def _wave(recording: Recording) -> Tensor:
-    """Any form of a recording as [N] float32 at 16 kHz."""
-    if isinstance(recording, str | Path):
-        return audio.load(recording)
-    samples, rate = recording if isinstance(recording, tuple) else (recording, audio.SAMPLE_RATE)
-    if not audio.RATES[0] <= rate <= audio.RATES[1]:
-        raise InputError(f"recording: rate {rate} Hz is out of range; give a rate such as 16000 Hz")
-    wave = torch.as_tensor(samples).detach().cpu()
-    if wave.dtype in (torch.int16, torch.int32):  # what other readers give
-        wave = wave.double() / -torch.iinfo(wave.dtype).min
-    if wave.is_floating_point():
-        wave = wave.float()
-        if wave.dim() == 2 and isinstance(recording, tuple):
-            wave = wave.mean(1)
-        if wave.dim() == 1 and torch.isfinite(wave).all():
-            wave = audio.resample(wave, rate)
-    audio.check(wave, "recording")
-    return wave
 
 
 def _to_uint8(picture: Tensor) -> np.ndarray:

@@ -14,19 +14,7 @@ from attngan import checkpoint, runtime
 from datasets import audio, cli, ravdess
 from datasets.errors import InputError
 from datasets.files import make_folder, require_file
-from s2i.emotion import EMOTION_KIND, FILE, SpeechEmotion
-from s2i.emotion import (
-    figures as emotion_figures,
-)
-from s2i.emotion import (
-    jobs as emotion_jobs,
-)
-from s2i.emotion import (
-    report as emotion_report,
-)
-from s2i.emotion import (
-    trials as emotion_trials,
-)
+from s2i.emotion import EMOTION_KIND, FILE, SpeechEmotion, figures, jobs, report, trials
 from s2i.emotion.foreign import foreign_waves
 from s2i.emotion.jobs import STARTS, Context, Job
 from s2i.emotion.networks import RECOGNISERS
@@ -106,7 +94,7 @@ def main(arguments: list[str]) -> None:
         presets = {name: replace(preset, ravdess=root) for name, preset in PRESETS.items()}
     description = "Train the recognisers of emotion on RAVDESS by both protocols, and the one that is shipped."
     config = cli.parse(EmotionConfig, presets, arguments, description=description)
-    for line in emotion_figures.lines(train(config)):
+    for line in figures.lines(train(config)):
         print(line)
     print(config.output / REPORT)
 
@@ -117,16 +105,16 @@ def jobs_of(config: EmotionConfig, recordings: tuple[ravdess.Recording, ...]) ->
     Raises:
         InputError: if there are too few recordings or actors.
     """
-    trials = [
-        *emotion_trials.actor_folds(recordings, config.folds, config.repeats),
-        *emotion_trials.random_splits(recordings, config.random_splits),
+    tested = [
+        *trials.actor_folds(recordings, config.folds, config.repeats),
+        *trials.random_splits(recordings, config.random_splits),
     ]
     names = sorted(config.recognisers, key=lambda name: (name == "alexnet", name == "ours"))
-    jobs = [Job(name, trial) for name in names for trial in trials]
+    planned = [Job(name, trial) for name in names for trial in tested]
     if config.one_sex:
-        jobs += [Job("ours", trial) for trial in emotion_trials.one_sex_trials(recordings)]
-    chosen = emotion_trials.choosing_trials(recordings, config.folds)[: config.beginnings]
-    return jobs + [Job("ours", trial, start) for trial in chosen for start in STARTS]
+        planned += [Job("ours", trial) for trial in trials.one_sex_trials(recordings)]
+    chosen = trials.choosing_trials(recordings, config.folds)[: config.beginnings]
+    return planned + [Job("ours", trial, start) for trial in chosen for start in STARTS]
 
 
 def train(config: EmotionConfig) -> dict[str, Any]:
@@ -144,9 +132,9 @@ def train(config: EmotionConfig) -> dict[str, Any]:
         require_file(config.sen, "speech encoder")
     recordings = tuple(found.recordings)
     context = Context(recordings, make_folder(config.run), config.sen, config.seed, config.epoch_share)
-    jobs = jobs_of(config, recordings)
-    results = dict(zip(jobs, emotion_jobs.run_all(context, jobs, config.workers), strict=True))
-    figures = emotion_figures.figures(context, results, config.folds)
+    planned = jobs_of(config, recordings)
+    results = dict(zip(planned, jobs.run_all(context, planned, config.workers), strict=True))
+    measured = figures.figures(context, results, config.folds)
     weights = ship(config, context, {job: result for job, result in results.items() if _calibrates(job)})
     meta = {
         **runtime.environment(),
@@ -164,14 +152,14 @@ def train(config: EmotionConfig) -> dict[str, Any]:
         "shipped": {"file": FILE, "bytes": weights.stat().st_size, "trained_on": "all recordings above"},
     }
     listener = SpeechEmotion.load(weights)
-    report = {
+    told = {
         "meta": meta,
-        **figures,
+        **measured,
         "foreign_sounds": foreign(listener),
         "speed": {"milliseconds_of_3_s": speed(listener)},
     }
-    emotion_report.write(report, config.output)
-    return report
+    report.write(told, config.output)
+    return told
 
 
 def _portable(config: EmotionConfig) -> EmotionConfig:
@@ -183,7 +171,7 @@ def _calibrates(job: Job) -> bool:
     return job.recogniser == "ours" and job.trial.protocol == INDEPENDENT and job.start is None
 
 
-def ship(config: EmotionConfig, context: Context, unheard: emotion_figures.Results) -> Path:
+def ship(config: EmotionConfig, context: Context, unheard: figures.Results) -> Path:
     """Train ours on all recordings and write its weights, half precision, with what it needs to know its limits.
 
     Args:
@@ -191,13 +179,13 @@ def ship(config: EmotionConfig, context: Context, unheard: emotion_figures.Resul
     """
     everything = np.arange(len(context.recordings))
     job = Job("ours", Trial("shipped", 0, everything, everything[:0]))
-    tensors = emotion_jobs.weights(context, job)
+    tensors = jobs.weights(context, job)
     about = {
         "kind": EMOTION_KIND,
         "network": RECOGNISERS["ours"].build().arguments,
-        "temperature": emotion_figures.temperature_of(context, unheard),
-        "threshold": emotion_figures.threshold_of(unheard),
-        "steadiest": emotion_figures.steadiest_of(context),
+        "temperature": figures.temperature_of(context, unheard),
+        "threshold": figures.threshold_of(unheard),
+        "steadiest": figures.steadiest_of(context),
         "data": "RAVDESS speech, CC BY-NC-SA 4.0",
         **runtime.describe(_portable(config)),
     }

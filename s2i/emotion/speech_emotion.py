@@ -3,12 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
 
 from attngan import checkpoint
 from datasets import audio, cli
@@ -16,8 +14,6 @@ from datasets.errors import InputError
 from datasets.ravdess import EMOTIONS, VOICES
 from s2i.emotion import features as emotion_features
 from s2i.emotion.encoder import EmotionEncoder, Familiarity
-
-Recording: TypeAlias = str | Path | Tensor | np.ndarray | tuple[Tensor | np.ndarray, int]
 
 EMOTION_KIND = "emotion-encoder"
 FILE = "emotion.safetensors"
@@ -140,7 +136,7 @@ class SpeechEmotion:
         return cls(network.requires_grad_(False), familiarity, **limits)
 
     @torch.inference_mode()
-    def __call__(self, recording: Recording) -> Emotion:
+    def __call__(self, recording: audio.AnyRecording) -> Emotion:
         """The emotion in `recording`.
 
         Args:
@@ -149,7 +145,7 @@ class SpeechEmotion:
         Raises:
             InputError: if it is not a recording, or too short, too long or silent.
         """
-        mel = emotion_features.trim(audio.log_mel(_wave(recording)))
+        mel = emotion_features.trim(audio.log_mel(audio.waveform(recording)))
         mel = F.pad(mel.T[None], (0, max(0, SHORTEST - len(mel))), mode="replicate")[0].T
         heard = self.network.hear(mel[None], torch.ones(1, len(mel), dtype=torch.bool))
         assert heard.voice is not None
@@ -168,21 +164,3 @@ class SpeechEmotion:
             distance=distance,
             familiar=distance <= self.threshold and emotion_features.liveliness(mel) >= self.steadiest,
         )
-
-
-def _wave(recording: Recording) -> Tensor:
-    """Any form of a recording as [N] float32 at 16 kHz."""
-    if isinstance(recording, str | Path):
-        return audio.load(recording)
-    samples, rate = recording if isinstance(recording, tuple) else (recording, audio.SAMPLE_RATE)
-    if not audio.RATES[0] <= rate <= audio.RATES[1]:
-        raise InputError(f"recording: rate {rate} Hz is out of range; give a rate such as 16000 Hz")
-    wave = torch.as_tensor(samples).detach().cpu()
-    if wave.is_floating_point():
-        wave = wave.float()
-        if wave.dim() == 2 and isinstance(recording, tuple):
-            wave = wave.mean(1)
-        if wave.dim() == 1 and torch.isfinite(wave).all():
-            wave = audio.resample(wave, rate)
-    audio.check(wave, "recording")
-    return wave

@@ -9,6 +9,7 @@ from attngan import checkpoint
 from attngan.generator import Generator
 from attngan.image_encoder import ImageEncoder, ScratchTrunk
 from attngan.text_encoder import TextEncoder
+from datasets import prepare
 from s2i.speech_encoder import SpeechEncoder
 
 RATE = 16_000
@@ -75,6 +76,28 @@ def write_damsm(path, seed=3):
     state = {"caption": TextEncoder(n_words=len(vocabulary)).state_dict(), "image": encoder.state_dict()}
     about = {"kind": "damsm-weights", "caption": "text", "vocabulary": vocabulary, "image": image}
     checkpoint.save(path, state, about)
+
+
+@pytest.fixture(scope="session")
+def build_birds():
+    """Write a corpus of 60 drawn birds of 12 species, with one espeak recording each or two, and give its path."""
+
+    def build(path):
+        return prepare.build(
+            prepare.PrepareConfig(
+                source="drawn",
+                output=path,
+                recordings_per_picture=1,
+                measuring_recordings_per_picture=1,
+                short_side=40,
+                engines=("espeak",),
+                drawn_pictures=60,
+                drawn_species=12,
+                workers=1,
+            )
+        )
+
+    return build
 
 
 @pytest.fixture(scope="session")

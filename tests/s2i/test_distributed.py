@@ -12,7 +12,6 @@ import pytest
 import torch
 
 from attngan import checkpoint
-from datasets import prepare
 
 REPOSITORY = Path(__file__).parents[2]
 RUNNER = """
@@ -28,22 +27,10 @@ pytestmark = pytest.mark.slow  # two processes that import torch
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory):
+def root(tmp_path_factory, build_birds):
     root = tmp_path_factory.mktemp("distributed")
     (root / "runner.py").write_text(RUNNER)
-    prepare.build(
-        prepare.PrepareConfig(
-            source="drawn",
-            output=root / "birds.h5",
-            recordings_per_picture=1,
-            measuring_recordings_per_picture=1,
-            short_side=40,
-            engines=("espeak",),
-            drawn_pictures=60,
-            drawn_species=12,
-            workers=1,
-        )
-    )
+    build_birds(root / "birds.h5")
     return root
 
 

@@ -7,7 +7,6 @@ from attngan import checkpoint
 from attngan.encoders import build_image_encoder
 from attngan.generator import load_generator
 from attngan.text_encoder import TextEncoder
-from datasets import prepare
 from datasets.captions import Vocabulary
 from datasets.corpus import Corpus
 from datasets.errors import InputError
@@ -20,22 +19,10 @@ GAMMAS = {"gamma1": 4.0, "gamma2": 5.0, "gamma3": 10.0}
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory):
+def place(tmp_path_factory, build_birds):
     """Drawn birds, a model folder with encoders of random weights, and a text-free DAMSM."""
     root = tmp_path_factory.mktemp("baselines")
-    prepare.build(
-        prepare.PrepareConfig(
-            source="drawn",
-            output=root / "birds.h5",
-            recordings_per_picture=1,
-            measuring_recordings_per_picture=1,
-            short_side=40,
-            engines=("espeak",),
-            drawn_pictures=60,
-            drawn_species=12,
-            workers=1,
-        )
-    )
+    build_birds(root / "birds.h5")
     vocabulary = Vocabulary.build(Corpus(root / "birds.h5").captions)
     torch.manual_seed(1)
     image = build_image_encoder({**BLUEPRINT, "weights": None}).state_dict()

@@ -22,7 +22,7 @@ from attngan import checkpoint, losses
 from attngan.encoders import load_image_encoder, load_text_encoder
 from attngan.gan_config import GanConfig
 from attngan.generator import load_generator
-from datasets import cli, corpus, prepare
+from datasets import cli, corpus
 from datasets.captions import Vocabulary
 from datasets.corpus import Corpus, Tables
 from datasets.errors import InputError
@@ -101,21 +101,9 @@ def root(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def birds(root):
+def birds(root, build_birds):
     """60 drawn birds of 12 species, 2 of them for validation and 2 for testing, one espeak recording or two each."""
-    return prepare.build(
-        prepare.PrepareConfig(
-            source="drawn",
-            output=root / "birds.h5",
-            recordings_per_picture=1,
-            measuring_recordings_per_picture=1,
-            short_side=40,
-            engines=("espeak",),
-            drawn_pictures=60,
-            drawn_species=12,
-            workers=1,
-        )
-    )
+    return build_birds(root / "birds.h5")
 
 
 @pytest.fixture(scope="module")
