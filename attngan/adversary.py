@@ -1,5 +1,6 @@
 """The opponents of the generator: they own their optimizers, so the training loop needs two lines."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,11 @@ from datasets.loader import rows_of_share
 
 AUGMENTATIONS = ("translation", "cutout")
 LAST = -1  # as an index, the last stage
+TEXTURE = -2  # as a key, close-ups of the last stage and of photographs
+NAMES = {LAST: "features", TEXTURE: "texture"}
+
+Pictures = Mapping[int, Tensor] | Sequence[Tensor]
+"""Batches [B, 3, S, S] by stage; by `LAST` the last one, and by `TEXTURE` its close-ups where those are judged."""
 
 
 def diff_augment(
@@ -50,6 +56,20 @@ def diff_augment(
     return pictures
 
 
+def close_ups(pictures: Tensor, side: int, generator: torch.Generator, ranks: Ranks = ALONE) -> Tensor:
+    """A square of `side` px from a random place of each picture: [B, 3, S, S] to [B, 3, side, side].
+
+    Args:
+        ranks: the processes that the whole batch is shared by.
+    """
+    n, _, full, _ = pictures.shape
+    places = ranks.share(torch.rand(2, n * ranks.world, generator=generator), dim=1)
+    corners = (places * (full - side + 1)).long().t().tolist()
+    return torch.stack(
+        [x[:, top : top + side, left : left + side] for x, (top, left) in zip(pictures, corners, strict=True)]
+    )
+
+
 def mismatched(species: Tensor, generator: torch.Generator) -> Tensor:
     """For each of B pictures the index of one of another species, at random; [B].
 
@@ -79,7 +99,7 @@ class Adversary:
     """The discriminators of the stages that train, with their optimizers.
 
     Args:
-        discriminators: by the stage whose pictures they judge; LAST is a second one for the last stage.
+        discriminators: by the stage whose pictures they judge; LAST and TEXTURE are further ones for the last stage.
         loss: "hinge" or "bce".
         policy: parts of DiffAugment to use.
         ranks: the processes that train them together; each gives `train` its share of a batch.
@@ -114,8 +134,8 @@ class Adversary:
 
     def train(
         self,
-        real: list[Tensor],
-        fake: list[Tensor],
+        real: Pictures,
+        fake: Pictures,
         sentence: Tensor,
         species: Tensor,
         autocast: Any,
@@ -126,7 +146,7 @@ class Adversary:
         """One step of every discriminator; returns its losses and how often it is right.
 
         Args:
-            real, fake: pictures of every stage, as `Painting.pictures`.
+            real, fake: photographs and painted pictures of every stage, the latter as `Painting.pictures`.
             sentence: [B, D] of the real pictures. species: [B].
             fake_sentence: [B, D] of the painted pictures; None where they are those of the real ones.
             autocast: makes a context for the forward pass, as `fabric.autocast`.
@@ -142,10 +162,10 @@ class Adversary:
             pictures = [real[stage], fake[stage].detach()]
             optimizer = self.optimizers[stage]
             optimizer.zero_grad(set_to_none=True)
-            name = "features" if stage == LAST else pictures[0].shape[-1]
+            name = NAMES.get(stage, pictures[0].shape[-1])
             for rows in split_rows(len(sentence), parts):
                 for what, value in self._learn(
-                    network, [x[rows] for x in pictures], [x[rows] for x in captions], autocast, generator, parts
+                    stage, [x[rows] for x in pictures], [x[rows] for x in captions], autocast, generator, parts
                 ).items():
                     values[f"{what}/{name}"] = values.get(f"{what}/{name}", 0) + value / parts
             self.ranks.average_gradients(network.parameters())
@@ -155,7 +175,7 @@ class Adversary:
 
     def _learn(
         self,
-        network: Judge,
+        stage: int,
         pictures: list[Tensor],
         captions: list[Tensor],
         autocast: Any,
@@ -167,10 +187,11 @@ class Adversary:
         Args:
             pictures: real and painted. captions: sentences of the real, of the painted, and wrong ones for the real.
         """
+        network = self.by_stage[stage]
         with parametrize.cached():
             network.normalise_weights()
             with autocast():
-                seen, painted = diff_augment(pictures, self.policy, generator, self.ranks)
+                seen, painted = self._augment(stage, pictures, generator)
                 features = network.features(torch.cat([seen, painted]))
                 real_features = features[: len(seen)]
                 alone = network.unconditional(features).flatten()
@@ -200,14 +221,18 @@ class Adversary:
             return losses.gradient_penalty(sum(logits), [pictures], power=2, scale=weight / 2)  # type: ignore[arg-type]
         return losses.gradient_penalty(logits.conditional, [pictures, sentence], power=6, scale=2 * weight)
 
-    def generator_loss(self, fake: list[Tensor], sentence: Tensor, generator: torch.Generator) -> Tensor:
+    def _augment(self, stage: int, pictures: list[Tensor], generator: torch.Generator) -> list[Tensor]:
+        """The pictures as a discriminator sees them; close-ups come from random places already."""
+        return pictures if stage == TEXTURE else diff_augment(pictures, self.policy, generator, self.ranks)
+
+    def generator_loss(self, fake: Pictures, sentence: Tensor, generator: torch.Generator) -> Tensor:
         """What the generator pays for being found out, summed over stages; the discriminators get no gradients."""
         self.networks.requires_grad_(False)
         total = torch.zeros((), device=sentence.device)
         for stage, network in self.by_stage.items():
             with parametrize.cached():
                 network.normalise_weights()
-                (pictures,) = diff_augment([fake[stage]], self.policy, generator, self.ranks)
+                (pictures,) = self._augment(stage, [fake[stage]], generator)
                 logits = network(pictures, sentence)
             total = total + sum(losses.generator_loss(part, self.loss) for part in logits) / 2
         return total

@@ -1,6 +1,6 @@
 """The discriminator: one class for every resolution, its depth computed from it, its width capped.
 
-A second kind sees a picture through the eyes of a frozen image encoder.
+A second kind sees a picture through the eyes of a frozen image encoder, a third judges texture from close by.
 """
 
 from collections.abc import Callable
@@ -19,14 +19,17 @@ Wrap = Callable[[nn.Module], nn.Module]
 
 
 class Logits(NamedTuple):
-    """Whether a picture is real, [B] each: on its own, and together with its caption."""
+    """Whether a picture is real, [B] each: on its own, and together with its caption; of P patches, [B * P]."""
 
     unconditional: Tensor
     conditional: Tensor
 
 
 class Judge(nn.Module):
-    """What both kinds have in common: features [B, C, 4, 4] are judged alone and together with the caption."""
+    """What all kinds have in common: features [B, C, 4, 4] are judged alone and together with the caption.
+
+    Larger maps of features are judged at each place where a square of 4 x 4 fits.
+    """
 
     def __init__(self, trunk: nn.Module, channels: int, *, dimension: int, wrap: Wrap) -> None:
         super().__init__()
@@ -75,6 +78,25 @@ class Discriminator(Judge):
         wrap = _wrap(spectral)
         depth = side.bit_length() - 3  # side = 4 * 2^depth
         widths = [3, *[min(max_width, width * 2**k) for k in range(depth)]]
+        trunk = nn.Sequential(*[layer for a, b in pairwise(widths) for layer in _halve(a, b, wrap)])
+        super().__init__(trunk, widths[-1], dimension=dimension, wrap=wrap)
+
+
+class TextureDiscriminator(Judge):
+    """Judges every patch of 46 px (with the caption: 62) of a close-up for itself (Isola et al. 2017, "PatchGAN").
+
+    Real close-ups are cut from photographs at their own resolution. A photograph of 224 px that is enlarged to 512 px
+    teaches that pictures of this size are smooth; its texture as it was taken teaches what sharp ones look like
+    (Chai et al. 2022 train from such patches at every scale).
+
+    Args:
+        width: channels after the first convolution; they double at each of the two further ones.
+        spectral: whether to normalise the weights.
+    """
+
+    def __init__(self, *, width: int = 32, dimension: int = DIMENSION, spectral: bool = True) -> None:
+        wrap = _wrap(spectral)
+        widths = [3, width, 2 * width, 4 * width]
         trunk = nn.Sequential(*[layer for a, b in pairwise(widths) for layer in _halve(a, b, wrap)])
         super().__init__(trunk, widths[-1], dimension=dimension, wrap=wrap)
 

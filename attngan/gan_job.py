@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from attngan import checkpoint, distances, growing, losses, metrics, runtime
-from attngan.adversary import Adversary, Penalty, split_rows
+from attngan.adversary import LAST, TEXTURE, Adversary, Penalty, Pictures, close_ups, split_rows
 from attngan.condition import CaptionEncoder, Condition
 from attngan.gan_config import GanConfig
 from attngan.generator import Painting
@@ -105,7 +105,14 @@ class GanJob:
             with torch.no_grad():
                 fake = together([self._paint(subject[rows]).pictures for rows in everything], everything)
         values = self.adversary.train(
-            real, fake, seen, batch.species, self.fabric.autocast, draws, subject.condition.sentence, parts
+            self._judged(real, batch.close_ups),
+            self._judged(fake, draws),
+            seen,
+            batch.species,
+            self.fabric.autocast,
+            draws,
+            subject.condition.sentence,
+            parts,
         )
         if position < config.warm_up:
             return values
@@ -139,11 +146,24 @@ class GanJob:
         with self.fabric.autocast():
             return self.generator(subject.condition, subject.noise, subject.spread)
 
+    def _judged(self, pictures: list[Tensor], close: Tensor | torch.Generator | None) -> Pictures:
+        """Pictures of every stage as the adversary wants them, with close-ups: those given, or drawn from the last."""
+        side = self.config.close_up
+        if not side:
+            return pictures
+        found = dict(enumerate(pictures)) | {LAST: pictures[-1]}
+        if isinstance(close, torch.Generator):
+            return found | {TEXTURE: close_ups(pictures[-1], side, close, self.ranks)}
+        assert close is not None, "the loader was not asked for close-ups"
+        return found | {TEXTURE: to_unit(close)}
+
     def _learn(self, subject: Subject, painting: Painting, draws: torch.Generator) -> dict[str, Tensor]:
         """Gradients of the generator on one part of the batch, and its losses."""
         config, pictures = self.config, painting.pictures
         with self.fabric.autocast():
-            adversarial = self.adversary.generator_loss(pictures, subject.condition.sentence, draws)
+            adversarial = self.adversary.generator_loss(
+                self._judged(pictures, draws), subject.condition.sentence, draws
+            )
             total, values = adversarial, {"generator/adversarial": adversarial.detach()}
             if config.damsm_weight:
                 damsm = self.damsm_loss(pictures[-1], subject.condition, subject.species)

@@ -62,7 +62,9 @@ def train(
         seed=config.seed,
     )
     share = (ranks.rank, ranks.world)
-    loader = make_loader("train", heard=True if speech else None, position=run.position, share=share)
+    loader = make_loader(
+        "train", close_up=config.close_up, heard=True if speech else None, position=run.position, share=share
+    )
     validation = make_loader("validation", augment=False)
     grid_condition = _grid_condition(validation, caption, fabric)
     noise = torch.randn(GRID_DRAWS, job.generator.noise, generator=torch.Generator().manual_seed(config.seed))

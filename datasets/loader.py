@@ -28,6 +28,7 @@ class Batch:
         index: [B] int64, which pictures of the corpus.
         species: [B] int64.
         pictures: [B, 3, S, S] uint8, or None if the loader was asked for none.
+        close_ups: [B, 3, C, C] uint8, pieces of the same photographs, never enlarged to S; or None.
         tokens, token_mask: [B, L] int64 and bool, or None.
         mels, mel_mask: [B, T, 40] float32, normalised log-mels, and [B, T] bool, or None.
     """
@@ -35,6 +36,7 @@ class Batch:
     index: torch.Tensor
     species: torch.Tensor
     pictures: torch.Tensor | None = None
+    close_ups: torch.Tensor | None = None
     tokens: torch.Tensor | None = None
     token_mask: torch.Tensor | None = None
     mels: torch.Tensor | None = None
@@ -99,16 +101,26 @@ class Pictures:
 
     def crop(self, index: int, rng: np.random.Generator | None) -> np.ndarray:
         """One [S, S, 3] crop: random place and mirroring with `rng`, the centre without."""
+        picture = self._picture(index)
+        return self._square(picture, min(picture.shape[:2]) * self.size // self._room, self.size, rng)
+
+    def close_up(self, index: int, side: int, rng: np.random.Generator | None) -> np.ndarray:
+        """One [side, side, 3] piece of the picture at its own resolution, at most the one that crops have."""
+        picture = self._picture(index)
+        return self._square(picture, min(side, *picture.shape[:2]), side, rng)
+
+    def _picture(self, index: int) -> np.ndarray:
         picture = self._kept.get(index)
-        if picture is None:
-            picture = self._read(index)
-        height, width = picture.shape[:2]
-        side = min(height, width) * self.size // self._room
-        free_y, free_x = height - side, width - side
+        return self._read(index) if picture is None else picture
+
+    @staticmethod
+    def _square(picture: np.ndarray, side: int, size: int, rng: np.random.Generator | None) -> np.ndarray:
+        """A square of `side` px brought to `size`: random place and mirroring with `rng`, the centre without."""
+        free_y, free_x = picture.shape[0] - side, picture.shape[1] - side
         top, left = (free_y // 2, free_x // 2) if rng is None else (rng.integers(free_y + 1), rng.integers(free_x + 1))
         square = picture[top : top + side, left : left + side]
-        if side != self.size:
-            square = np.asarray(Image.fromarray(square).resize((self.size, self.size), Image.Resampling.BICUBIC))
+        if side != size:
+            square = np.asarray(Image.fromarray(square).resize((size, size), Image.Resampling.BICUBIC))
         if rng is not None and rng.integers(2):
             square = square[:, ::-1]
         return square
@@ -122,6 +134,7 @@ class Loader:
 
     Args:
         size: side of the pictures in px; 0 for no pictures.
+        close_up: side of pieces of the pictures at their own resolution, in px; 0 for none.
         words: the vocabulary, to get captions as words; `captions` says which of each picture: all, even or odd.
         speech: to get recordings; `heard` restricts them to voices that are heard in training or not.
         augment: random crops and mirroring, augmented recordings.
@@ -140,6 +153,7 @@ class Loader:
         *,
         batch_size: int,
         size: int = 0,
+        close_up: int = 0,
         words: Vocabulary | None = None,
         captions: str = "all",
         speech: bool = False,
@@ -151,7 +165,7 @@ class Loader:
     ) -> None:
         self.corpus, self.batch_size, self.seed, self.augment = corpus, batch_size, seed, augment
         self.position, self.share = position, share
-        self.words, self.speech = words, speech
+        self.words, self.speech, self.close_up = words, speech, close_up
         self.indices = corpus.pictures_of(split)
         self._captions = corpus.captions_by_picture(captions) if words is not None else None
         self._recordings = corpus.recordings_by_picture(heard) if speech else None
@@ -231,10 +245,10 @@ class Loader:
             ]
             batch.tokens, batch.token_mask = pad([self.words.encode(self.corpus.captions[c]) for c in picked])
         if self._pictures is not None:
-            crops = [
-                self._pictures.crop(int(indices[row]), rngs[row] if rngs and self.augment else None) for row in rows
-            ]
-            batch.pictures = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2)
+            wanted = [(int(indices[row]), rngs[row] if rngs and self.augment else None) for row in rows]
+            batch.pictures = _stack([self._pictures.crop(index, rng) for index, rng in wanted])
+            if self.close_up:
+                batch.close_ups = _stack([self._pictures.close_up(index, self.close_up, rng) for index, rng in wanted])
         return batch
 
     def _mels(
@@ -249,6 +263,11 @@ class Loader:
                 whole = Whole(torch.from_numpy(rows), lengths)
             mels, mask = augment(mels, mask, generator, whole=whole)
         return audio.normalise(mels, mask), mask
+
+
+def _stack(squares: list[np.ndarray]) -> torch.Tensor:
+    """[S, S, 3] each to [B, 3, S, S]."""
+    return torch.from_numpy(np.stack(squares)).permute(0, 3, 1, 2)
 
 
 def stack_mels(mels: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:

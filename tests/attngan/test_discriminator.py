@@ -3,7 +3,7 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
-from attngan.discriminator import Discriminator, FeatureDiscriminator
+from attngan.discriminator import Discriminator, FeatureDiscriminator, TextureDiscriminator
 from attngan.image_encoder import InceptionTrunk, ScratchTrunk
 
 WIDTH = 12  # of sentences in these tests
@@ -49,6 +49,28 @@ def test_weights_counted_by_hand():
         assert sum(p.numel() for p in network.parameters()) == sum(trunk) + heads + extra * further
     assert sum(trunk) + heads == pytest.approx(6.3e6, rel=0.01)  # A5, D64
     assert sum(trunk) + heads + 3 * further == pytest.approx(19e6, rel=0.01)
+
+
+def test_texture_is_judged_patch_by_patch():
+    torch.manual_seed(0)
+    network = TextureDiscriminator(width=4, dimension=WIDTH).eval()
+    seen, said = pictures(2, 128), sentences(2)
+    changed = seen.clone()
+    changed[:, :, :40, :40] = 0
+    with torch.no_grad():
+        before, after = network(seen, said), network(changed, said)
+        whole = network(pictures(2, 32), said)
+    assert whole.unconditional.shape == (2,)  # one patch alone
+    for logits, others, reach in ((before.unconditional, after.unconditional, 46), (*map(second, (before, after)), 62)):
+        differ = (logits != others).view(2, 13, 13)
+        starts = 8 * torch.arange(13) - 7 - (8 if reach == 62 else 0)  # where the patch of a logit begins
+        assert differ[:, (starts < 40) & (starts + reach > 0)][:, :, starts < 40].float().mean() > 0.9
+        assert not differ[:, starts >= 40].any()
+        assert not differ[:, :, starts >= 40].any()
+
+
+def second(logits):
+    return logits.conditional
 
 
 def largest_singular_value(weight):

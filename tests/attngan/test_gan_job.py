@@ -4,13 +4,14 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from attngan.adversary import LAST, TEXTURE, close_ups
 from attngan.condition import Condition
 from attngan.gan_config import GanConfig
 from attngan.gan_job import GanJob, together
 from attngan.image_encoder import ImageEncoder, ScratchTrunk
 from attngan.runtime import make_fabric
 from datasets.errors import InputError
-from datasets.loader import Batch
+from datasets.loader import Batch, to_unit
 
 CONFIG = GanConfig(
     stages=2,
@@ -45,8 +46,8 @@ def job_of(**changes):
     return GanJob(replace(CONFIG, **changes), image, SimpleNamespace(encode=encode), make_fabric("32-true"), GAMMAS)
 
 
-def birds():
-    pictures = torch.randint(0, 256, (8, 3, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(2))
+def birds(side=16):
+    pictures = torch.randint(0, 256, (8, 3, side, side), dtype=torch.uint8, generator=torch.Generator().manual_seed(2))
     return Batch(torch.arange(8), torch.arange(8) % 4, pictures)
 
 
@@ -71,6 +72,46 @@ def test_parts_are_put_together_in_the_order_of_the_batch():
 def test_a_part_has_whole_pairs():
     with pytest.raises(InputError, match="--batch-size 8: cannot be shared by 1 processes in 3 parts"):
         job_of(accumulate=3)
+
+
+def test_close_ups_of_the_last_stage_are_judged_beside_those_of_photographs():
+    job = job_of(texture_width=4, base=32)
+    assert job.config.close_up == 32
+    batch = birds(64)
+    batch.close_ups = batch.pictures[:, :, :32, 32:]
+    seen = []
+    job.discriminators[TEXTURE].trunk.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach()))
+    values = job.step(batch, 0)
+    assert values["accuracy_real/texture"] >= 0
+    learning, judging = seen
+    assert torch.equal(learning[:8], to_unit(batch.close_ups))
+    assert learning.shape == (16, 3, 32, 32)
+    assert judging.shape == (8, 3, 32, 32)
+    assert not torch.equal(learning[8:], judging)  # another place of the same paintings
+    assert job.generator.heads[1].weight.grad.abs().sum() > 0
+    with pytest.raises(AssertionError, match="not asked for close-ups"):
+        job.step(birds(64), 0)
+    with pytest.raises(InputError, match=r"--texture-width: .* 32 px"):
+        replace(CONFIG, texture_width=4)
+
+
+def test_close_ups_are_cut_at_random_places():
+    ramp = torch.arange(16.0).expand(64, 3, 16, 16)
+    pictures = torch.cat([ramp, ramp.transpose(2, 3)], 1)  # channels 0-2 tell the column, 3-5 the row
+    pieces = close_ups(pictures, 4, torch.Generator().manual_seed(0))
+    assert torch.equal(pieces[:, :3].diff(dim=3), torch.ones(64, 3, 4, 3))
+    assert torch.equal(pieces[:, 3:].diff(dim=2), torch.ones(64, 3, 3, 4))
+    corners = {(int(piece[3, 0, 0]), int(piece[0, 0, 0])) for piece in pieces}
+    assert len(corners) > 40
+    for places in zip(*corners, strict=True):
+        assert (min(places), max(places)) == (0, 12)
+
+
+def test_a_stage_without_a_discriminator_of_its_own_is_judged_by_the_others():
+    job = job_of(discriminator_widths=(4, 0))
+    assert sorted(job.discriminators) == [LAST, 0]
+    with pytest.raises(InputError, match="--discriminator-widths: nothing is judged"):
+        replace(CONFIG, discriminator_widths=(0,), feature_width=0)
 
 
 def test_during_the_warm_up_the_discriminators_alone_learn():

@@ -178,6 +178,37 @@ def test_small_pictures_are_kept_small_and_enlarged_when_cut(small):
     assert crop[..., 0].max() <= 33
 
 
+def test_close_ups_keep_the_resolution_of_the_picture(small):
+    """Whatever crops are brought to: only what is larger than they need is reduced, only what is too small enlarged."""
+    pictures = Pictures(small, np.arange(6), 128)  # crops enlarge all of them
+    piece = pictures.close_up(2, 24, None).astype(int)  # of 100 x 76, from row 38 and column 26 on
+    assert piece[0, 0].tolist() == [26, 38, 2]
+    assert (np.diff(piece[0, :, 0]) == 1).all()
+    places = set()
+    for seed in range(20):
+        piece = pictures.close_up(2, 24, np.random.default_rng(seed)).astype(int)
+        steps = np.diff(piece[0, :, 0])
+        assert piece.shape == (24, 24, 3)
+        assert (steps == steps[0]).all()
+        assert abs(steps[0]) == 1
+        places.add((piece[0, :, 0].min(), piece[0, 0, 1]))
+    assert len(places) > 15
+    assert pictures.close_up(4, 40, None).shape == (40, 40, 3)  # of 30 x 40
+    reduced = Pictures(small, np.arange(6), 16).close_up(2, 10, None).astype(int)
+    assert np.diff(reduced[0, :, 0]).mean() == pytest.approx(4, abs=0.2)  # 76 px to 19
+
+
+def test_close_ups_change_nothing_else(small):
+    bare, closer = everything(small), everything(small, close_up=8)
+    for position in (0, 3):
+        batch = closer.at(position)
+        assert (batch.close_ups.shape, batch.close_ups.dtype) == ((3, 3, 8, 8), torch.uint8)
+        assert (batch.close_ups[:, 2] == batch.index[:, None, None]).all()  # blue is the number of the picture
+        assert same(batch, closer.at(position))
+        batch.close_ups = None
+        assert same(bare.at(position), batch)
+
+
 def test_random_crops_move_and_mirror(small):
     pictures = Pictures(small, np.arange(6), 64)
     corners, mirrored = set(), 0

@@ -182,7 +182,9 @@ def test_the_page_holds_what_the_report_says():
         "voice_attribute": {"accuracy": 0.99, "std": 0.01},
     }
     page = emotion_report.page(report)
-    assert "| LSTM, five windows of 180 features | 75.0 | 62.5 ± 3.0 | 60.0 ± 2.0 |  |  | 10 |" in page
+    assert (
+        "| LSTM in both directions, five windows of 180 features | 75.0 | 62.5 ± 3.0 | 60.0 ± 2.0 |  |  | 10 |" in page
+    )
     assert "40.0 % and 40.0 %" in page
     assert "99.0 ± 1.0 %" in page
 
