@@ -91,6 +91,7 @@ class GanJob:
         self.adversary.set_learning_rate(config.discriminator_learning_rate * flat_then_cosine)
         batch = batch.to(self.device)
         assert batch.pictures is not None, "the loader was not asked for pictures"
+        assert batch.close_ups is not None or not config.close_up, "the loader was not asked for close-ups"
         real = pyramid(to_unit(batch.pictures), config.stages)
         draws = torch.Generator().manual_seed(config.seed * 1_000_003 + position)
         self.generator.train()
@@ -105,7 +106,7 @@ class GanJob:
             with torch.no_grad():
                 fake = together([self._paint(subject[rows]).pictures for rows in everything], everything)
         values = self.adversary.train(
-            self._judged(real, batch.close_ups),
+            self._judged(real, draws, batch.close_ups),
             self._judged(fake, draws),
             seen,
             batch.species,
@@ -146,16 +147,13 @@ class GanJob:
         with self.fabric.autocast():
             return self.generator(subject.condition, subject.noise, subject.spread)
 
-    def _judged(self, pictures: list[Tensor], close: Tensor | torch.Generator | None) -> Pictures:
-        """Pictures of every stage as the adversary wants them, with close-ups: those given, or drawn from the last."""
+    def _judged(self, pictures: list[Tensor], draws: torch.Generator, photographed: Tensor | None = None) -> Pictures:
+        """Pictures of every stage as the adversary wants them, with close-ups: photographed, or cut from the last."""
         side = self.config.close_up
         if not side:
             return pictures
-        found = dict(enumerate(pictures)) | {LAST: pictures[-1]}
-        if isinstance(close, torch.Generator):
-            return found | {TEXTURE: close_ups(pictures[-1], side, close, self.ranks)}
-        assert close is not None, "the loader was not asked for close-ups"
-        return found | {TEXTURE: to_unit(close)}
+        closer = close_ups(pictures[-1], side, draws, self.ranks) if photographed is None else to_unit(photographed)
+        return {**dict(enumerate(pictures)), LAST: pictures[-1], TEXTURE: closer}
 
     def _learn(self, subject: Subject, painting: Painting, draws: torch.Generator) -> dict[str, Tensor]:
         """Gradients of the generator on one part of the batch, and its losses."""

@@ -119,7 +119,6 @@ PRESETS = {
         discriminator_widths=(8,),
         discriminator_max_width=32,
         feature_width=8,
-        texture_width=8,
         pictures=1_600,
         batch_size=8,
         ema_pictures=300,

@@ -41,7 +41,7 @@ def commands(root: Path, folder: str, encoders: str, pictures: int, jobs=("damsm
     more = {
         "damsm": "--words-group 4",
         "sen": f"--damsm {damsm}",
-        "gan": f"--damsm {damsm} --sen {sen} --base 8 --loss bce --penalty r1",
+        "gan": f"--damsm {damsm} --sen {sen} --base 16 --texture-width 4 --loss bce --penalty r1",
     }
     return "\n".join(f"{job} {common} --run {root}/{folder}/{job} {more[job]}" for job in jobs)
 

@@ -276,7 +276,7 @@ def stage_weights(state, stage):
 
 def test_gan_grown_and_frozen(root, birds, damsm, sen, gan):
     folder = root / "gan-grown"
-    more = {"init": gan / "checkpoint.safetensors", "freeze": 2, "stages": 4, "pictures": 32}
+    more = {"init": gan / "checkpoint.safetensors", "freeze": 2, "stages": 4, "pictures": 32, "texture_width": 4}
     train_gan.main(gan_options(birds, damsm, sen, folder, **more))
     old, _ = checkpoint.load(gan / "checkpoint.safetensors", "gan")
     new, _ = checkpoint.load(folder / "checkpoint.safetensors", "gan")
@@ -288,7 +288,7 @@ def test_gan_grown_and_frozen(root, birds, damsm, sen, gan):
     assert sum(changed) > len(changed) / 2
     assert load_generator(folder / "generator.safetensors")[0].sides == [8, 16, 32, 64]
     judged = {name.split("/")[1] for name in stats(folder)[0] if name.startswith("discriminator/")}
-    assert judged == {"32", "64", "features"}
+    assert judged == {"32", "64", "features", "texture"}
     assert {file.name for file in folder.glob("painted-*-000000032.png")} >= {"painted-64-000000032.png"}
 
 
@@ -365,7 +365,7 @@ def arguments_of(job, root, birds, damsm, sen, run):
         return tiny(corpus=birds, **budget)
     if job == "sen":
         return tiny(corpus=birds, **budget, damsm=damsm / "best.safetensors")
-    return gan_options(birds, damsm, sen, **budget, penalty="r1", grid_every=80)
+    return gan_options(birds, damsm, sen, **budget, penalty="r1", grid_every=80, base=16, texture_width=4)
 
 
 @pytest.mark.slow  # about 5 s each, most of it importing torch in the process that is killed
