@@ -28,11 +28,12 @@ FRAMES, WORDS, VOCABULARY, SPECIES = 400, 18, 5450, 150  # recordings of 4 s, ca
 QUICK = {"widths": (8,), "blocks": (1,), "discriminator_widths": (8,), "feature_width": 8}
 
 
-def batch(size: int, side: int = 0, *, frames: int = FRAMES) -> Batch:
-    """A drawn batch with pictures of `side` px, if any, words and recordings."""
+def batch(size: int, side: int = 0, *, close_up: int = 0, frames: int = FRAMES) -> Batch:
+    """A drawn batch with pictures of `side` px and close-ups of them, if any, words and recordings."""
     drawn = Batch(torch.arange(size), torch.arange(size) % SPECIES)
     if side:
         drawn.pictures = torch.randint(0, 256, (size, 3, side, side), dtype=torch.uint8)
+        drawn.close_ups = drawn.pictures[:, :, :close_up, :close_up].contiguous() if close_up else None
     drawn.tokens, drawn.token_mask = torch.randint(2, VOCABULARY, (size, WORDS)), torch.ones(size, WORDS).bool()
     drawn.mels, drawn.mel_mask = torch.randn(size, frames, 40), torch.ones(size, frames).bool()
     return drawn
@@ -49,11 +50,12 @@ def image_encoder(trunk: str = "scratch") -> ImageEncoder:
 
 
 def gan_config(side: int, batch_size: int, quick: bool, **changes: Any) -> GanConfig:
-    """The preset for a GPU, of published generator width, at any side: all stages train."""
+    """The preset for a GPU of that side, of published generator width: all stages train."""
     changes = {"stages": side.bit_length() - 6, "init": None, "freeze": 0, "batch_size": batch_size, **changes}
     if quick:
         changes = {**QUICK, **changes}
-    return replace(PRESETS["gpu-512"], diversity_weight=PRESETS["gpu-256"].diversity_weight, **changes)
+    preset = PRESETS["gpu-512" if side > 256 else "gpu-256"]
+    return replace(preset, diversity_weight=PRESETS["gpu-256"].diversity_weight, **changes)
 
 
 def on_top(config: GanConfig, folder: Path) -> GanConfig:
@@ -96,7 +98,7 @@ class GanTraining:
         if not channels_last:
             for network in (self.job.generator, image, *self.job.discriminators.values()):
                 network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-        self.batch, self.position = batch(batch_size, side, frames=frames), 0
+        self.batch, self.position = batch(batch_size, side, close_up=config.close_up, frames=frames), 0
 
     def __call__(self) -> None:
         self.job.step(self.batch, self.position)
@@ -120,7 +122,8 @@ class StageTraining:
             else:
                 config = replace(config, freeze=0, init=None)
             self.job = GanJob(config, image, caption, fabric, GAMMAS)
-        self.batch, self.position = batch(config.batch_size, config.base << (config.stages - 1)), 0
+        self.batch = batch(config.batch_size, config.base << (config.stages - 1), close_up=config.close_up)
+        self.position = 0
 
     def __call__(self) -> None:
         self.job.step(self.batch, self.position)
