@@ -85,9 +85,9 @@ class Discriminator(Judge):
 class TextureDiscriminator(Judge):
     """Judges every patch of 46 px (with the caption: 62) of a close-up for itself (Isola et al. 2017, "PatchGAN").
 
-    Real close-ups are cut from photographs at their own resolution. A photograph of 224 px that is enlarged to 512 px
-    teaches that pictures of this size are smooth; its texture as it was taken teaches what sharp ones look like
-    (Chai et al. 2022 train from such patches at every scale).
+    A photograph of 224 px that is enlarged to 512 px teaches that pictures of this size are smooth. Real close-ups are
+    cut from photographs that are hardly enlarged, and teach what sharp ones look like (Chai et al. 2022 train from such
+    patches at every scale).
 
     Args:
         width: channels after the first convolution; they double at each of the two further ones.

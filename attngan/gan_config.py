@@ -61,7 +61,7 @@ class GanConfig:
     feature_width: int = 64
     """Channels of the discriminator that sees the last stage through the frozen image encoder; 0 for none."""
     texture_width: int = 0
-    """Channels of the discriminator that compares patches of the last stage with photographs at their own resolution;
+    """Channels of the discriminator that compares patches of the last stage with photographs that are hardly enlarged;
     0 for none. For sides that photographs must be enlarged to."""
     spectral: bool = True
     """Spectral norm in the discriminators."""

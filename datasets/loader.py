@@ -28,7 +28,7 @@ class Batch:
         index: [B] int64, which pictures of the corpus.
         species: [B] int64.
         pictures: [B, 3, S, S] uint8, or None if the loader was asked for none.
-        close_ups: [B, 3, C, C] uint8, pieces of the same photographs, never enlarged to S; or None.
+        close_ups: [B, 3, C, C] uint8, pieces of the same photographs, enlarged less where those need much; or None.
         tokens, token_mask: [B, L] int64 and bool, or None.
         mels, mel_mask: [B, T, 40] float32, normalised log-mels, and [B, T] bool, or None.
     """
@@ -70,6 +70,9 @@ def rows_of_share(rows: int, number: int, count: int) -> np.ndarray:
     return np.array_split(np.arange(rows), count)[number]
 
 
+ENLARGED = 1.5  # close-ups, at most; not 1, since noise of single pixels passes for the texture of what is that sharp
+
+
 class Pictures:
     """Square crops of a corpus's pictures at one size, decoded once and kept in memory while they fit.
 
@@ -105,9 +108,11 @@ class Pictures:
         return self._square(picture, min(picture.shape[:2]) * self.size // self._room, self.size, rng)
 
     def close_up(self, index: int, side: int, rng: np.random.Generator | None) -> np.ndarray:
-        """One [side, side, 3] piece of the picture at its own resolution, at most the one that crops have."""
+        """One [side, side, 3] piece of the picture, enlarged as crops are, but at most `ENLARGED` times."""
         picture = self._picture(index)
-        return self._square(picture, min(side, *picture.shape[:2]), side, rng)
+        shortest = min(picture.shape[:2])
+        enlarged = min(ENLARGED, self._room / shortest)
+        return self._square(picture, min(round(side / enlarged), shortest), side, rng)
 
     def _picture(self, index: int) -> np.ndarray:
         picture = self._kept.get(index)
@@ -134,7 +139,7 @@ class Loader:
 
     Args:
         size: side of the pictures in px; 0 for no pictures.
-        close_up: side of pieces of the pictures at their own resolution, in px; 0 for none.
+        close_up: side of pieces of the pictures that are hardly enlarged, in px; 0 for none.
         words: the vocabulary, to get captions as words; `captions` says which of each picture: all, even or odd.
         speech: to get recordings; `heard` restricts them to voices that are heard in training or not.
         augment: random crops and mirroring, augmented recordings.

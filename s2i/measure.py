@@ -38,7 +38,7 @@ class MeasureConfig:
     damsm: Path = Path("runs/damsm/best.safetensors")
     """The image encoder that judges; the same that training used, so its figures flatter the model."""
     output: Path = Path("outputs/measures.json")
-    """Where the figures go; beside it a grid of pictures, and the last two stages next to each other."""
+    """Where the figures go; beside it a grid of pictures, and the middle of some at the last two stages."""
     pictures: int = 2_933
     """How many test recordings to paint."""
     grid: int = 40
@@ -90,7 +90,9 @@ def measure(config: MeasureConfig) -> dict[str, float]:
         _grid(collected["grid"], captions, path)
     if "enlarged" in collected:
         sides = model.generator.sides
+        middle = slice(sides[-1] // 4, sides[-1] * 3 // 4)  # large enough on the page to show single pixels
         pairs = torch.stack([collected["enlarged"][:DETAILS], collected["grid"][:DETAILS]], 1).flatten(0, 1)
+        pairs = pairs[..., middle, middle]
         titles = [f"{sides[-2]} px, enlarged", f"{sides[-1]} px"] * DETAILS
         with replacing(config.output.with_name(f"{config.output.stem}-detail.png")) as path:
             _grid(pairs, titles, path)

@@ -9,7 +9,7 @@ from datasets import audio
 from datasets.captions import Vocabulary
 from datasets.corpus import Corpus
 from datasets.errors import InputError
-from datasets.loader import Batch, Loader, Pictures, rows_of_share, stack_mels, to_unit
+from datasets.loader import ENLARGED, Batch, Loader, Pictures, rows_of_share, stack_mels, to_unit
 
 WORDS = Vocabulary(["<end>", "<unk>", "the", "first", "second", "bird", *map(str, range(12))])
 
@@ -178,24 +178,25 @@ def test_small_pictures_are_kept_small_and_enlarged_when_cut(small):
     assert crop[..., 0].max() <= 33
 
 
-def test_close_ups_keep_the_resolution_of_the_picture(small):
-    """Whatever crops are brought to: only what is larger than they need is reduced, only what is too small enlarged."""
-    pictures = Pictures(small, np.arange(6), 128)  # crops enlarge all of them
-    piece = pictures.close_up(2, 24, None).astype(int)  # of 100 x 76, from row 38 and column 26 on
+def test_close_ups_are_enlarged_as_crops_are_but_hardly(small):
+    own = Pictures(small, np.arange(6), 64)  # for which 76 px, as picture 2 has, are just enough
+    piece = own.close_up(2, 24, None).astype(int)  # of 100 x 76, from row 38 and column 26 on
     assert piece[0, 0].tolist() == [26, 38, 2]
     assert (np.diff(piece[0, :, 0]) == 1).all()
     places = set()
     for seed in range(20):
-        piece = pictures.close_up(2, 24, np.random.default_rng(seed)).astype(int)
+        piece = own.close_up(2, 24, np.random.default_rng(seed)).astype(int)
         steps = np.diff(piece[0, :, 0])
         assert piece.shape == (24, 24, 3)
         assert (steps == steps[0]).all()
         assert abs(steps[0]) == 1
         places.add((piece[0, :, 0].min(), piece[0, 0, 1]))
     assert len(places) > 15
-    assert pictures.close_up(4, 40, None).shape == (40, 40, 3)  # of 30 x 40
-    reduced = Pictures(small, np.arange(6), 16).close_up(2, 10, None).astype(int)
-    assert np.diff(reduced[0, :, 0]).mean() == pytest.approx(4, abs=0.2)  # 76 px to 19
+    for size, scale in ((16, 1 / 4), (80, 95 / 76), (256, ENLARGED)):
+        piece = Pictures(small, np.arange(6), size).close_up(2, 18, None).astype(int)
+        assert piece.shape == (18, 18, 3)
+        assert np.diff(piece[0, :, 0])[2:-2].mean() == pytest.approx(1 / scale, rel=0.1)
+    assert Pictures(small, np.arange(6), 256).close_up(4, 64, None).shape == (64, 64, 3)  # of 30 x 40
 
 
 def test_close_ups_change_nothing_else(small):
