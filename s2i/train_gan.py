@@ -97,7 +97,6 @@ GPU_512 = replace(
     freeze=3,
     diversity_weight=0,
     discriminator_widths=(64, 48, 32, 16),
-    texture_width=64,
     init=Path("runs/gan-gpu-256/checkpoint.safetensors"),
     batch_size=32,
     pictures=1_000_000,
