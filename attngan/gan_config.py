@@ -55,7 +55,7 @@ class GanConfig:
     attention: bool = True
     """Whether refinements attend to words or segments (AttnGAN), or know the sentence alone (StackGAN-v2)."""
     discriminator_widths: tuple[int, ...] = (32,)
-    """Discriminator channels after its first convolution, by stage; the last value serves all later ones. 0: none."""
+    """Discriminator channels after its first convolution, by stage; the last value serves all later ones."""
     discriminator_max_width: int = 512
     """Cap of the discriminators' channels."""
     feature_width: int = 64
@@ -125,9 +125,9 @@ class GanConfig:
             raise InputError("--freeze: needs --init, the run whose stages are to stay as they are")
         if self.base < 8 or self.base & (self.base - 1):
             raise InputError(f"--base {self.base}: out of range; give a power of two from 8")
-        for name, lowest in (("widths", 1), ("blocks", 1), ("discriminator_widths", 0)):
-            for value in getattr(self, name) or (-1,):
-                cli.check_range(name, value, lowest, 1024)
+        for name in ("widths", "blocks", "discriminator_widths"):
+            for value in getattr(self, name) or (0,):
+                cli.check_range(name, value, 1, 1024)
         cli.check_range("max_width", self.max_width, 1, 4096)
         cli.check_range("feature_width", self.feature_width, 0, 1024)
         cli.check_range("texture_width", self.texture_width, 0, 1024)
@@ -135,8 +135,6 @@ class GanConfig:
             raise InputError(
                 f"--texture-width: the last picture of {2 * self.close_up} px has no close-up of {PATCH} px; give 0"
             )
-        if not (self.feature_width or self.texture_width or self._judged_stages):
-            raise InputError("--discriminator-widths: nothing is judged; give a width, or --feature-width")
         cli.check_range("discriminator_max_width", self.discriminator_max_width, 1, 8192)
         for name in ("penalty_weight", "damsm_weight", "kl_weight", "diversity_weight"):
             cli.check_range(name, getattr(self, name), 0, 1000)
@@ -172,23 +170,17 @@ class GanConfig:
         """Side in px of the close-ups that are judged for their texture; 0 for none."""
         return min(CLOSE_UP, self.base * 2 ** (self.stages - 1) // 2) if self.texture_width else 0
 
-    @property
-    def _judged_stages(self) -> dict[int, int]:
-        """Width of the discriminator of each stage that trains and has one."""
-        widths = self.discriminator_widths
-        by_stage = {stage: widths[min(stage, len(widths) - 1)] for stage in range(self.freeze, self.stages)}
-        return {stage: width for stage, width in by_stage.items() if width}
-
     def discriminators(self, image: ImageEncoder) -> dict[int, Judge]:
         """One for each stage that trains, one that looks through the eyes of `image`, and one for texture."""
+        widths = self.discriminator_widths
         found: dict[int, Judge] = {
             stage: Discriminator(
                 side=self.base * 2**stage,
-                width=width,
+                width=widths[min(stage, len(widths) - 1)],
                 max_width=self.discriminator_max_width,
                 spectral=self.spectral,
             )
-            for stage, width in self._judged_stages.items()
+            for stage in range(self.freeze, self.stages)
         }
         if self.feature_width:
             found[LAST] = FeatureDiscriminator(image.trunk, width=self.feature_width, spectral=self.spectral)

@@ -70,13 +70,12 @@ CPU_512 = replace(
     stages=4,
     freeze=3,
     init=Path("runs/gan-256/checkpoint.safetensors"),
-    discriminator_widths=(32, 24, 16, 0),  # photographs that are enlarged so far would only teach it to be smooth
-    learning_rate=3e-4,
-    discriminator_learning_rate=6e-4,
+    learning_rate=CPU_128.learning_rate,
+    discriminator_learning_rate=CPU_128.discriminator_learning_rate,
     batch_size=4,
-    pictures=3_200,
+    pictures=1_600,
     checkpoint_every=320,
-    grid_every=640,
+    grid_every=400,
 )
 # One GPU: published widths, 64 to 256 px together, then the fourth stage with the others left as they are.
 GPU_256 = GanConfig(

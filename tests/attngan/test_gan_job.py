@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from attngan.adversary import LAST, TEXTURE, close_ups
+from attngan.adversary import TEXTURE, close_ups
 from attngan.condition import Condition
 from attngan.gan_config import GanConfig
 from attngan.gan_job import GanJob, together
@@ -105,13 +105,6 @@ def test_close_ups_are_cut_at_random_places():
     assert len(corners) > 40
     for places in zip(*corners, strict=True):
         assert (min(places), max(places)) == (0, 12)
-
-
-def test_a_stage_without_a_discriminator_of_its_own_is_judged_by_the_others():
-    job = job_of(discriminator_widths=(4, 0))
-    assert sorted(job.discriminators) == [LAST, 0]
-    with pytest.raises(InputError, match="--discriminator-widths: nothing is judged"):
-        replace(CONFIG, discriminator_widths=(0,), feature_width=0)
 
 
 def test_during_the_warm_up_the_discriminators_alone_learn():
