@@ -103,7 +103,7 @@ def measure(config: MeasureConfig) -> dict[str, float]:
     def likeness(pictures: Tensor) -> float:
         return float(F.cosine_similarity(pictures, own).mean())
 
-    detail = {"fine_detail_of_last_stage": float(collected["detail"].mean())} if "detail" in collected else {}
+    detail = {"fine_detail_of_last_stage": float(collected["detail"].median())} if "detail" in collected else {}
     return {
         "pictures": float(len(painted)),
         "r_precision": precision(painted).mean,
