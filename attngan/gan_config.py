@@ -79,6 +79,8 @@ class GanConfig:
     """Weight of the divergence of the conditioning augmentation; published: 1, beside losses 50 times as large."""
     diversity_weight: float = 0.02
     """Weight of mode seeking: half of a batch's captions are painted twice, and are to differ; 0 paints each once."""
+    consistency_weight: float = 0.0
+    """Weight of how far each picture that trains, reduced, is from the one before. For stages on top of frozen ones."""
     learning_rate: float = 2e-4
     """Of the generator's Adam."""
     discriminator_learning_rate: float = 4e-4
@@ -136,7 +138,7 @@ class GanConfig:
                 f"--texture-width: the last picture of {2 * self.close_up} px has no close-up of {PATCH} px; give 0"
             )
         cli.check_range("discriminator_max_width", self.discriminator_max_width, 1, 8192)
-        for name in ("penalty_weight", "damsm_weight", "kl_weight", "diversity_weight"):
+        for name in ("penalty_weight", "damsm_weight", "kl_weight", "diversity_weight", "consistency_weight"):
             cli.check_range(name, getattr(self, name), 0, 1000)
         for name in ("learning_rate", "discriminator_learning_rate"):
             cli.check_range(name, getattr(self, name), 1e-8, 1)

@@ -171,6 +171,10 @@ class GanJob:
                 alike = losses.mode_seeking_loss(*pictures[-1].chunk(2), *subject.noise.chunk(2))
                 total = total + config.diversity_weight * alike
                 values["generator/alike"] = alike.detach()
+            if config.consistency_weight:
+                drift = losses.consistency_loss(pictures[max(0, config.freeze - 1) :])
+                total = total + config.consistency_weight * drift
+                values["generator/drift"] = drift.detach()
             divergence = losses.kl_to_normal(painting.mean, painting.log_variance)
             total = total + config.kl_weight * divergence
             values["generator/divergence"] = divergence.detach()

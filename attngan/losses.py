@@ -1,5 +1,7 @@
 """Losses: pure functions from tensors to a scalar, each naming its equation."""
 
+from itertools import pairwise
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -111,6 +113,18 @@ def mode_seeking_loss(one: Tensor, other: Tensor, noise: Tensor, other_noise: Te
     """
     pictures = (one.float() - other.float()).abs().flatten(1).mean(1)
     return ((noise - other_noise).abs().mean(1) / (pictures + 1e-2)).mean()
+
+
+def consistency_loss(pictures: list[Tensor]) -> Tensor:
+    """Squared distance of each picture [B, 3, S, S], reduced, from the one of half the side that it was painted over.
+
+    So a stage adds detail and leaves colours alone. StackGAN-v2 compares means and covariances of colours instead
+    (Zhang et al. 2018, equation 9), since its stages paint anew. The smaller picture gets no gradient.
+    """
+    total = torch.zeros((), device=pictures[0].device)
+    for before, picture in pairwise(pictures):
+        total = total + F.mse_loss(F.avg_pool2d(picture.float(), 2), before.detach().float())
+    return total
 
 
 def discriminator_loss(real: Tensor, fake: Tensor, wrong: Tensor | None, kind: str) -> Tensor:

@@ -57,6 +57,7 @@ CPU_256 = replace(
     freeze=2,
     init=Path("runs/gan-128-both/checkpoint.safetensors"),
     texture_width=32,
+    consistency_weight=50.0,
     learning_rate=5e-4,  # few steps, so longer ones
     discriminator_learning_rate=1e-3,
     batch_size=8,

@@ -2,6 +2,7 @@ import math
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from attngan import losses
@@ -258,3 +259,17 @@ def test_a_penalty_can_be_differentiated_where_the_slope_is_zero():
     losses.gradient_penalty((pictures * weight).sum(1), [pictures], power=6, scale=2.0).backward()
     assert weight.grad is not None
     assert torch.isfinite(weight.grad)
+
+
+def test_consistency_is_how_far_reduced_pictures_are_from_those_before():
+    small = torch.rand(2, 3, 4, 4, requires_grad=True)
+    middle = F.interpolate(small.detach(), scale_factor=2.0)
+    checks = (torch.arange(16)[:, None] + torch.arange(16)) % 2 * 0.4 - 0.2  # detail, which leaves the mean alone
+    large = (F.interpolate(middle, scale_factor=2.0) + checks).requires_grad_()
+    assert losses.consistency_loss([small, middle, large]).item() == pytest.approx(0, abs=1e-12)
+    shifted = losses.consistency_loss([small, middle + 0.1, large + 0.3])
+    assert shifted.item() == pytest.approx(0.1**2 + 0.2**2, rel=1e-5)
+    shifted.backward()
+    assert large.grad.abs().sum() > 0
+    assert small.grad is None
+    assert losses.consistency_loss([small]).item() == 0  # the first stage has none before it

@@ -276,7 +276,14 @@ def stage_weights(state, stage):
 
 def test_gan_grown_and_frozen(root, birds, damsm, sen, gan):
     folder = root / "gan-grown"
-    more = {"init": gan / "checkpoint.safetensors", "freeze": 2, "stages": 4, "pictures": 32, "texture_width": 4}
+    more = {
+        "init": gan / "checkpoint.safetensors",
+        "freeze": 2,
+        "stages": 4,
+        "pictures": 32,
+        "texture_width": 4,
+        "consistency_weight": 1,
+    }
     train_gan.main(gan_options(birds, damsm, sen, folder, **more))
     old, _ = checkpoint.load(gan / "checkpoint.safetensors", "gan")
     new, _ = checkpoint.load(folder / "checkpoint.safetensors", "gan")
@@ -289,6 +296,7 @@ def test_gan_grown_and_frozen(root, birds, damsm, sen, gan):
     assert load_generator(folder / "generator.safetensors")[0].sides == [8, 16, 32, 64]
     judged = {name.split("/")[1] for name in stats(folder)[0] if name.startswith("discriminator/")}
     assert judged == {"32", "64", "features", "texture"}
+    assert stats(folder)[0]["generator/drift"] > 0
     assert {file.name for file in folder.glob("painted-*-000000032.png")} >= {"painted-64-000000032.png"}
 
 
