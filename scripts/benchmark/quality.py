@@ -29,6 +29,7 @@ from attngan.text_encoder import TextEncoder
 from datasets import cli
 from datasets.captions import pad
 from datasets.corpus import Corpus
+from datasets.errors import InputError
 from datasets.files import write_text
 from datasets.loader import Loader, to_unit
 from s2i import model_folder, train_gan
@@ -71,6 +72,8 @@ class QualityConfig:
     def __post_init__(self) -> None:
         for name in self.names:
             cli.check_choice("only", name, (OURS, REFERENCE, *PARTS))
+        if self.side == 64 and "narrow_discriminators" in self.names:
+            raise InputError("--only narrow_discriminators: at --side 64 they are as wide as the published; give 128")
         cli.check_choice("side", str(self.side), ("64", "128", "256", "512"))
         cli.check_range("pictures", self.pictures, self.batch_size)
         cli.check_range("batch_size", self.batch_size, 2, 1024)
