@@ -61,7 +61,7 @@ CPU_256 = replace(
     learning_rate=5e-4,  # few steps, so longer ones
     discriminator_learning_rate=1e-3,
     batch_size=8,
-    pictures=26_000,
+    pictures=28_000,
     checkpoint_every=1_200,
     grid_every=2_000,
 )
