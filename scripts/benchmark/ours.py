@@ -50,12 +50,11 @@ def image_encoder(trunk: str = "scratch") -> ImageEncoder:
 
 
 def gan_config(side: int, batch_size: int, quick: bool, **changes: Any) -> GanConfig:
-    """The preset for a GPU of that side, of published generator width: all stages train."""
+    """The preset for a GPU, of published generator width, at any side: all stages train."""
     changes = {"stages": side.bit_length() - 6, "init": None, "freeze": 0, "batch_size": batch_size, **changes}
     if quick:
         changes = {**QUICK, **changes}
-    preset = PRESETS["gpu-512" if side > 256 else "gpu-256"]
-    return replace(preset, diversity_weight=PRESETS["gpu-256"].diversity_weight, **changes)
+    return replace(PRESETS["gpu-512"], diversity_weight=PRESETS["gpu-256"].diversity_weight, **changes)
 
 
 def on_top(config: GanConfig, folder: Path) -> GanConfig:
@@ -98,7 +97,7 @@ class GanTraining:
         if not channels_last:
             for network in (self.job.generator, image, *self.job.discriminators.values()):
                 network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-        self.batch, self.position = batch(batch_size, side, close_up=config.close_up, frames=frames), 0
+        self.batch, self.position = batch(batch_size, side, frames=frames), 0
 
     def __call__(self) -> None:
         self.job.step(self.batch, self.position)
