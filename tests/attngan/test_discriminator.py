@@ -61,16 +61,12 @@ def test_texture_is_judged_patch_by_patch():
         before, after = network(seen, said), network(changed, said)
         whole = network(pictures(2, 32), said)
     assert whole.unconditional.shape == (2,)  # one patch alone
-    for logits, others, reach in ((before.unconditional, after.unconditional, 46), (*map(second, (before, after)), 62)):
+    for logits, others, reach in zip(before, after, (46, 62), strict=True):
         differ = (logits != others).view(2, 13, 13)
         starts = 8 * torch.arange(13) - 7 - (8 if reach == 62 else 0)  # where the patch of a logit begins
         assert differ[:, (starts < 40) & (starts + reach > 0)][:, :, starts < 40].float().mean() > 0.9
         assert not differ[:, starts >= 40].any()
         assert not differ[:, :, starts >= 40].any()
-
-
-def second(logits):
-    return logits.conditional
 
 
 def largest_singular_value(weight):

@@ -80,18 +80,18 @@ def write_damsm(path, seed=3):
 
 @pytest.fixture(scope="session")
 def build_birds():
-    """Write a corpus of 60 drawn birds of 12 species, with one espeak recording each or two, and give its path."""
+    """Write a corpus of drawn birds of 12 species, with one espeak recording each or two, and give its path."""
 
-    def build(path):
+    def build(path, *, drawn_pictures=60, short_side=40):
         return prepare.build(
             prepare.PrepareConfig(
                 source="drawn",
                 output=path,
                 recordings_per_picture=1,
                 measuring_recordings_per_picture=1,
-                short_side=40,
+                short_side=short_side,
                 engines=("espeak",),
-                drawn_pictures=60,
+                drawn_pictures=drawn_pictures,
                 drawn_species=12,
                 workers=1,
             )

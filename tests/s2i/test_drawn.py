@@ -8,7 +8,6 @@ import torch
 from attngan import checkpoint
 from attngan.attributes import ATTRIBUTES
 from attngan.text_encoder import TextEncoder
-from datasets import prepare
 from datasets.captions import Vocabulary
 from datasets.corpus import Corpus
 from datasets.errors import InputError
@@ -55,19 +54,8 @@ def test_exchanged_pictures_are_of_another_species():
 
 
 @pytest.fixture(scope="module")
-def birds(tmp_path_factory):
-    config = prepare.PrepareConfig(
-        source="drawn",
-        output=tmp_path_factory.mktemp("drawn") / "birds.h5",
-        recordings_per_picture=1,
-        measuring_recordings_per_picture=1,
-        short_side=32,
-        engines=("espeak",),
-        drawn_pictures=72,
-        drawn_species=12,
-        workers=1,
-    )
-    return prepare.build(config)
+def birds(tmp_path_factory, build_birds):
+    return build_birds(tmp_path_factory.mktemp("drawn") / "birds.h5", drawn_pictures=72, short_side=32)
 
 
 @pytest.fixture

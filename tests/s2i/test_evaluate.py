@@ -11,7 +11,6 @@ from PIL import Image
 from attngan import checkpoint, classifier
 from attngan.encoders import build_image_encoder
 from attngan.text_encoder import TextEncoder
-from datasets import prepare
 from datasets.captions import Vocabulary
 from datasets.corpus import Corpus
 from datasets.errors import InputError
@@ -34,22 +33,10 @@ def write_damsm(path, vocabulary, seed, cell="lstm"):
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory):
+def place(tmp_path_factory, build_birds):
     """A corpus, evaluators and weights of every row."""
     root = tmp_path_factory.mktemp("evaluate")
-    birds = prepare.build(
-        prepare.PrepareConfig(
-            source="drawn",
-            output=root / "birds.h5",
-            recordings_per_picture=1,
-            measuring_recordings_per_picture=1,
-            short_side=32,
-            engines=("espeak",),
-            drawn_pictures=96,
-            drawn_species=12,
-            workers=1,
-        )
-    )
+    birds = build_birds(root / "birds.h5", drawn_pictures=96, short_side=32)
     vocabulary = Vocabulary.build(Corpus(birds).captions)
     write_damsm(root / "judge.safetensors", vocabulary, 5, "gru")
     torch.manual_seed(6)

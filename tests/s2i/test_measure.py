@@ -7,7 +7,6 @@ from PIL import Image
 
 from attngan import checkpoint
 from attngan.encoders import build_image_encoder
-from datasets import prepare
 from datasets.errors import InputError
 from s2i import measure
 
@@ -15,19 +14,8 @@ BLUEPRINT = {"trunk": "scratch", "size": 32, "width": 4, "blocks": [1, 1, 1, 1]}
 
 
 @pytest.fixture(scope="module")
-def birds(tmp_path_factory):
-    config = prepare.PrepareConfig(
-        source="drawn",
-        output=tmp_path_factory.mktemp("measure") / "birds.h5",
-        recordings_per_picture=1,
-        measuring_recordings_per_picture=1,
-        short_side=32,
-        engines=("espeak",),
-        drawn_pictures=48,
-        drawn_species=12,
-        workers=1,
-    )
-    return prepare.build(config)
+def birds(tmp_path_factory, build_birds):
+    return build_birds(tmp_path_factory.mktemp("measure") / "birds.h5", drawn_pictures=48, short_side=32)
 
 
 @pytest.fixture

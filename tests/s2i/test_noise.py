@@ -11,7 +11,7 @@ from attngan import checkpoint
 from attngan.encoders import build_image_encoder
 from attngan.evaluators import JUDGE
 from attngan.text_encoder import TextEncoder
-from datasets import distort, prepare
+from datasets import distort
 from datasets.captions import Vocabulary, tokenize
 from datasets.corpus import Corpus
 from datasets.errors import InputError
@@ -23,20 +23,8 @@ CONDITIONS = (("clean", None), ("white", 0.0), ("telephone", None))
 
 
 @pytest.fixture(scope="module")
-def birds(tmp_path_factory):
-    return prepare.build(
-        prepare.PrepareConfig(
-            source="drawn",
-            output=tmp_path_factory.mktemp("noise") / "birds.h5",
-            recordings_per_picture=1,
-            measuring_recordings_per_picture=1,
-            short_side=32,
-            engines=("espeak",),
-            drawn_pictures=48,
-            drawn_species=12,
-            workers=1,
-        )
-    )
+def birds(tmp_path_factory, build_birds):
+    return build_birds(tmp_path_factory.mktemp("noise") / "birds.h5", drawn_pictures=48, short_side=32)
 
 
 @pytest.fixture
