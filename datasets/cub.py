@@ -6,9 +6,9 @@ import pickle
 from pathlib import Path
 from typing import Any
 
-from datasets.entry import Entry, read_picture, split_species
 from datasets.errors import InputError
 from datasets.files import require_file, sha256
+from datasets.picture_record import Entry, read_picture, split_species
 
 CAPTIONS_PER_PICTURE = 10
 BOX_MARGIN = 0.75  # AttnGAN: half-side of the crop = 0.75 x the longer side of the bounding box

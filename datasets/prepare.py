@@ -15,12 +15,12 @@ from typing import Any
 
 from tqdm import tqdm
 
-from datasets import audio, cli, corpus, cub, own, speaking, synthetic, voices
+from datasets import audio, cli, corpus, csv_source, cub, synthesis, synthetic, voices
 from datasets.corpus import Tables
-from datasets.entry import Entry
 from datasets.errors import InputError
 from datasets.files import make_folder, remove_leftovers
-from datasets.speaking import Recording
+from datasets.picture_record import Entry
+from datasets.synthesis import Recording
 
 SOURCES = ("cub", "csv", "drawn")
 
@@ -106,7 +106,7 @@ def build(config: PrepareConfig) -> Path:
         InputError: if the source is incomplete or the output cannot be written.
     """
     entries, sources = read_source(config)
-    tables, recordings = speaking.plan(
+    tables, recordings = synthesis.plan(
         entries,
         engines=config.engines,
         training=config.recordings_per_picture,
@@ -179,9 +179,9 @@ def _build(
             entry.picture()
     _estimate(entries, [] if config.on_the_fly else recordings, tables, folder, config)
     if not config.on_the_fly:
-        speaking.record(recordings, tables, folder, config.workers)
+        synthesis.record(recordings, tables, folder, config.workers)
     progress = tqdm(entries, desc="pictures", unit="picture", file=sys.stderr, mininterval=1)
-    mels = None if config.on_the_fly else speaking.recorded(folder, len(recordings))
+    mels = None if config.on_the_fly else synthesis.recorded(folder, len(recordings))
     corpus.write(
         config.output, tables, (entry.picture() for entry in progress), mels, sources=sources, config=described
     )
@@ -200,7 +200,7 @@ def read_source(config: PrepareConfig) -> tuple[list[Entry], dict[str, str]]:
         )
     if config.source == "csv":
         assert config.csv is not None  # checked in the configuration
-        return own.read(config.csv, short_side=config.short_side, seed=config.seed)
+        return csv_source.read(config.csv, short_side=config.short_side, seed=config.seed)
     entries = synthetic.entries(
         count=config.drawn_pictures, species=config.drawn_species, size=config.short_side, seed=config.seed
     )
@@ -213,10 +213,10 @@ def _estimate(
     """Time a sample of the recordings and say what all of them will take; refuse when the disk is too small."""
     sample = recordings[:: max(1, len(recordings) // 24)][:24]
     start = time.perf_counter()
-    frames = [len(speaking.log_mel_of(recording, tables.voice_names[recording.voice])) for recording in sample]
+    frames = [len(synthesis.log_mel_of(recording, tables.voice_names[recording.voice])) for recording in sample]
     each = (time.perf_counter() - start) / max(1, len(sample))
-    made = [piece for first, piece in speaking.pieces(folder, len(recordings)) if piece.is_file()]
-    minutes = each * max(0, len(recordings) - speaking.PIECE * len(made)) / config.workers / 60
+    made = [piece for first, piece in synthesis.pieces(folder, len(recordings)) if piece.is_file()]
+    minutes = each * max(0, len(recordings) - synthesis.PIECE * len(made)) / config.workers / 60
     sound = sum(frames) / max(1, len(frames)) * audio.N_MELS * 2 * len(recordings)
     pictures = entries[:: max(1, len(entries) // 16)]
     size = sound + sum(len(entry.picture()) for entry in pictures) / len(pictures) * len(entries)

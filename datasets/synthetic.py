@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 
 from datasets import corpus
 from datasets.cli import check_range
-from datasets.entry import Entry, split_species
+from datasets.picture_record import Entry, split_species
 
 Point = tuple[float, float]
 RGB = tuple[int, int, int]

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from s2i.emotion import Emotion, SpeechEmotion
-    from s2i.pipeline import Pictures, SpeechToImage
+    from s2i.model.pipeline import Pictures, SpeechToImage
 
 __all__ = ["Emotion", "Pictures", "SpeechEmotion", "SpeechToImage"]
 
 _HOMES = {
     "Emotion": "s2i.emotion",
-    "Pictures": "s2i.pipeline",
+    "Pictures": "s2i.model.pipeline",
     "SpeechEmotion": "s2i.emotion",
-    "SpeechToImage": "s2i.pipeline",
+    "SpeechToImage": "s2i.model.pipeline",
 }
 
 

@@ -5,14 +5,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from attngan.evaluators import REAL, RealStatistics
-from attngan.runtime import environment
+from attngan.evaluation.evaluators import REAL, RealStatistics
+from attngan.runtime.machine import environment
 from datasets import cli
 from datasets.files import write_text
-from s2i import drawn, model_folder, noise, results, results_page
-from s2i.cache import Cache
-from s2i.evaluate_folder import score_folder
-from s2i.evaluation import EvaluateConfig, Evaluation, load_evaluators
+from s2i.evaluation import noise, results, results_page, synthetic
+from s2i.evaluation.cache import Cache
+from s2i.evaluation.evaluation import EvaluateConfig, Evaluation, load_evaluators
+from s2i.evaluation.folders import score_folder
+from s2i.model import model_folder
 
 PRESETS = {"cub": EvaluateConfig()}
 
@@ -50,13 +51,13 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
         **_meta(config, evaluation.evaluators.extractor.name),
         "samples": len(evaluation.trials),
         "draws": config.draws,
-        "side": config.side,
+        "resolution": config.resolution,
         "noise_samples": config.noise_samples,
         "budget_pictures": min(budgets, default=0),
     }
     found: dict[str, Any] = {"meta": meta, "rows": table, "retrieval": evaluation.retrieval()}
     if config.drawn.is_file():
-        found["drawn"] = drawn.read(config.drawn)
+        found["drawn"] = synthetic.read(config.drawn)
     else:
         print(f"warning: {config.drawn}: not there, so no figures of drawn birds", file=sys.stderr)
     if config.noise_samples:
@@ -106,7 +107,7 @@ def _noise_config(config: EvaluateConfig) -> noise.NoiseConfig:
         recogniser=config.recogniser,
         samples=config.noise_samples,
         seed=config.seed,
-        side=config.side,
+        resolution=config.resolution,
         work=config.work,
     )
 

@@ -10,14 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from attngan import checkpoint
-from attngan.encoders import DAMSM_KIND, load_image_encoder
-from attngan.generator import GENERATOR_KIND, load_generator
+from attngan.networks.encoders import DAMSM_KIND, load_image_encoder
+from attngan.networks.generator import GENERATOR_KIND, load_generator
+from attngan.runtime import checkpoint
 from datasets import cli
 from datasets.errors import InputError
 from datasets.files import make_folder
-from s2i import model_folder
-from s2i.speech_encoder import SPEECH_KIND, load_speech_encoder
+from s2i.model import model_folder
+from s2i.model.speech_encoder import SPEECH_KIND, load_speech_encoder
 
 LIMIT = 24_000_000  # bytes in all: what a repository can bear
 

@@ -6,8 +6,10 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from attngan import checkpoint, classifier, encoders
-from attngan.evaluators import CLASSIFIER, JUDGE, REAL, Matcher, RealStatistics, SpeciesExtractor
+from attngan.evaluation.classifier import KIND as CLASSIFIER_KIND
+from attngan.evaluation.evaluators import CLASSIFIER, JUDGE, REAL, Matcher, RealStatistics, SpeciesExtractor
+from attngan.networks import encoders
+from attngan.runtime import checkpoint
 from datasets import cli
 from datasets.corpus import Corpus
 from datasets.errors import InputError
@@ -28,13 +30,13 @@ class ExportConfig:
     """DAMSM that no generator is trained with."""
     corpus: Path = Path("data/cub.h5")
     """Corpus whose test photographs the statistics are of."""
-    side: int = 128
+    resolution: int = 128
     """Side in px that the photographs are reduced to before the evaluators look, that of the pictures they score."""
     output: Path = Path("pretrained/evaluators")
     """Folder to write."""
 
     def __post_init__(self) -> None:
-        cli.check_range("side", self.side, 32, 1024)
+        cli.check_range("resolution", self.resolution, 32, 1024)
 
 
 def main(arguments: list[str]) -> None:
@@ -50,7 +52,7 @@ def export(config: ExportConfig) -> list[Path]:
     """
     make_folder(config.output)
     parts = [
-        (config.classifier, f"{classifier.KIND}-weights", CLASSIFIER),
+        (config.classifier, f"{CLASSIFIER_KIND}-weights", CLASSIFIER),
         (config.judge, f"{encoders.DAMSM_KIND}-weights", JUDGE),
     ]
     for source, kind, name in parts:
@@ -60,13 +62,13 @@ def export(config: ExportConfig) -> list[Path]:
     extractor = SpeciesExtractor(config.output / CLASSIFIER)
     corpus = Corpus(config.corpus)
     indices = corpus.pictures_of("test")
-    pictures = Pictures(corpus, indices, config.side)
+    pictures = Pictures(corpus, indices, config.resolution)
     features = []
     for chosen in tqdm(torch.from_numpy(indices).split(64), desc="photographs", unit="batch"):
         crops = torch.stack([torch.from_numpy(pictures.crop(int(index), None).copy()) for index in chosen])
         features.append(extractor(to_unit(crops.permute(0, 3, 1, 2)))[0])
     statistics = RealStatistics.of(torch.cat(features), extractor.features_identity)
-    statistics.save(config.output / REAL, {"corpus": corpus.config, "split": "test", "side": config.side})
+    statistics.save(config.output / REAL, {"corpus": corpus.config, "split": "test", "resolution": config.resolution})
     written = [config.output / name for name in (CLASSIFIER, JUDGE, REAL)]
     size = sum(path.stat().st_size for path in written)
     print(", ".join(f"{path.name} {path.stat().st_size / 1e6:.1f} MB" for path in written), f"of {LIMIT / 1e6:.0f} MB")

@@ -13,13 +13,13 @@ from tyro.conf import Positional
 from datasets import cli
 from datasets.errors import InputError
 from datasets.files import make_folder
-from s2i.recordings import Handler, print_each
+from datasets.recordings import Handler, print_each
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from s2i.painting_file import PaintingFile
-    from s2i.pipeline import Pictures, SpeechToImage
+    from s2i.model.pipeline import Pictures, SpeechToImage
+    from s2i.model.replay import PaintingFile
 
 MAX_SAMPLES = 100
 
@@ -83,12 +83,12 @@ def generate(config: GenerateConfig) -> int:
         return _replay(config)
     bad = 0
     if config.microphone:
-        from s2i import microphone
+        from s2i.model import microphone
 
         wave = microphone.record()  # first, so that nobody waits for it
         _tell(_paint(_model(config), wave, microphone.name(), config))
     if config.text:
-        from s2i.text_reader import TextReader
+        from s2i.model.text_reader import TextReader
 
         read = TextReader(config.model)(config.text)
         if read.unknown:
@@ -116,7 +116,7 @@ def name_of(words: Iterable[str]) -> str:
 
 
 def _model(config: GenerateConfig) -> "SpeechToImage":
-    from s2i.pipeline import SpeechToImage  # torch takes a second to import, which --help need not wait for
+    from s2i.model.pipeline import SpeechToImage  # torch takes a second to import, which --help need not wait for
 
     make_folder(config.output)
     return SpeechToImage.load(config.model)
@@ -130,7 +130,7 @@ def _paint(model: "SpeechToImage", wave: "Tensor", name: str, config: GenerateCo
 def _save(pictures: "Pictures", name: str, config: GenerateConfig) -> list[Path]:
     paths = pictures.save(config.output, name)
     if config.attention and pictures.attention and pictures.segments:
-        from s2i.attention_figure import save_figure  # matplotlib is slow to import
+        from s2i.model.attention_figure import save_figure  # matplotlib is slow to import
 
         figure = config.output / f"{name}-attention.png"
         save_figure(figure, pictures, title=name)
@@ -141,15 +141,14 @@ def _save(pictures: "Pictures", name: str, config: GenerateConfig) -> list[Path]
 def _replay(config: GenerateConfig) -> int:
     """Paint the picture of a painting file again, and say whether it is the same to the last bit."""
     from datasets import audio
-    from s2i import painting_file
-    from s2i.app import painter
+    from s2i.model import replay, session
 
     path = Path(config.seed)
-    about: PaintingFile = painting_file.load(path)
+    about: PaintingFile = replay.load(path)
     about.check_model(config.model)
     waves = [(str(place), audio.load(place)) for place in config.recordings]
     make_folder(config.output)
-    pictures, same = painter.repaint(painter.Painter(config.model), about, waves)
+    pictures, same = session.repaint(session.Painter(config.model), about, waves)
     _tell(_save(pictures, path.stem, config))
     if not same:
         print(

@@ -29,7 +29,7 @@ class MorphConfig:
     """Pictures from one to the other, both included; 2 shows what the words alone change."""
     samples: int = 1
     """Rows, each with noise of its own, which is the same along the row."""
-    side: int = 256
+    resolution: int = 256
     """Side in px of each picture."""
     seed: int = 0
     """Chooses the noise; the same seed gives the same pictures."""
@@ -61,28 +61,31 @@ def draw(config: MorphConfig) -> "Image.Image":
     """The strip.
 
     Raises:
-        InputError: for a recording that is none, a bad model, or a side that it does not paint.
+        InputError: for a recording that is none, a bad model, or a resolution that it does not paint.
     """
     import numpy as np  # these take a second to import, which --help need not wait for
     from PIL import Image
 
-    from s2i.pipeline import SpeechToImage, morph
+    from s2i.model.pipeline import SpeechToImage, morph
 
     model = SpeechToImage.load(config.model)
-    sides = model.generator.sides
-    if config.side not in sides:
-        raise InputError(f"--side {config.side}: the model paints {', '.join(map(str, sides))} px; choose one of these")
+    resolutions = model.generator.resolutions
+    if config.resolution not in resolutions:
+        raise InputError(
+            f"--resolution {config.resolution}: the model paints {', '.join(map(str, resolutions))} px; "
+            "choose one of these"
+        )
     one, other = (model.hear(recording).condition for recording in config.recordings)
-    width = config.side + GAP
+    width = config.resolution + GAP
     canvas = np.full((config.samples * width - GAP, config.steps * width - GAP, 3), 255, np.uint8)
     for column in range(config.steps):
         condition = morph(one, other, column / (config.steps - 1))
         painted = model.paint(
-            condition, samples=config.samples, seed=config.seed, stages=sides.index(config.side) + 1
+            condition, samples=config.samples, seed=config.seed, stages=resolutions.index(config.resolution) + 1
         ).stages[-1]
         for row, picture in enumerate(painted):
             top, left = row * width, column * width
-            canvas[top : top + config.side, left : left + config.side] = picture
+            canvas[top : top + config.resolution, left : left + config.resolution] = picture
     return Image.fromarray(canvas)
 
 

@@ -4,14 +4,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from attngan import checkpoint
-from attngan.gan_config import GanConfig
-from attngan.generator import GENERATOR_KIND
+from attngan.networks.generator import GENERATOR_KIND
+from attngan.runtime import checkpoint
+from attngan.training.gan_config import GanConfig
 from datasets import cli
 from datasets.files import make_folder
-from s2i import rows, train_gan
+from s2i import train_gan
+from s2i.evaluation import baselines
 from s2i.export import halve, portable
-from s2i.speech_encoder import SPEECH_KIND, load_speech_encoder
+from s2i.model.speech_encoder import SPEECH_KIND, load_speech_encoder
 
 SIZES = {  # of the networks: the stages, by what the presets of training the generator call them
     "cpu": (replace(train_gan.CPU_64_TEXT, final_rate=0.1), replace(train_gan.CPU_128, freeze=0, init=None)),
@@ -23,7 +24,7 @@ SIZES = {  # of the networks: the stages, by what the presets of training the ge
 class BaselinesConfig:
     """Which rows are trained, and how much."""
 
-    rows: tuple[str, ...] = tuple(rows.TRAINED)
+    rows: tuple[str, ...] = tuple(baselines.TRAINED)
     """Rows of the table of results to train, one after the other."""
     pictures: tuple[int, int] = (48_000, 12_000)
     """Budget of each row: real pictures seen at 64 px, then at 128 px with the first stage left as it is."""
@@ -45,7 +46,7 @@ class BaselinesConfig:
     """Of everything random."""
 
     def __post_init__(self) -> None:
-        rows.check(self.rows, tuple(rows.TRAINED))
+        baselines.check(self.rows, tuple(baselines.TRAINED))
         for count in self.pictures:
             cli.check_range("pictures", count, 1)
         cli.check_choice("size", self.size, tuple(SIZES))
@@ -54,13 +55,13 @@ class BaselinesConfig:
     def trainings(self, name: str) -> list[GanConfig]:
         """The trainings of the row `name`, one after the other."""
         encoders: dict[str, Any] = {"damsm": self.damsm, "sen": self.sen}
-        if rows.TRAINED[name].text_free:
+        if baselines.TRAINED[name].text_free:
             encoders = {"damsm": self.text_free, "sen": self.text_free}
         stages = [
             replace(config, pictures=pictures, corpus=self.corpus, seed=self.seed, **encoders)
             for config, pictures in zip(SIZES[self.size], self.pictures, strict=True)
         ]
-        return rows.trainings(name, stages, self.runs)
+        return baselines.trainings(name, stages, self.runs)
 
 
 PRESETS = {
@@ -99,7 +100,7 @@ def train(config: BaselinesConfig) -> list[Path]:
         description["budget_pictures"] = sum(config.pictures)
         written.append(config.output / f"{name}.safetensors")
         checkpoint.save(written[-1], halve(state), portable(description))
-        if rows.TRAINED[name].text_free:
+        if baselines.TRAINED[name].text_free:
             load_speech_encoder(config.text_free)
             state, description = checkpoint.load(config.text_free, checkpoint.kind_of(config.text_free))
             description["kind"] = f"{SPEECH_KIND}-weights"

@@ -5,20 +5,22 @@ from pathlib import Path
 
 import torch
 
-from attngan import encoders, matching, retrieval
-from attngan.image_encoder import TRUNKS
-from attngan.text_encoder import CELLS, TextEncoder
+from attngan.evaluation import retrieval
+from attngan.networks import encoders
+from attngan.networks.image_encoder import TRUNKS
+from attngan.networks.text_encoder import CELLS, TextEncoder
+from attngan.training import damsm
 from datasets import cli
 from datasets.captions import Vocabulary
 from datasets.corpus import Corpus
 from datasets.errors import InputError
-from s2i.speech_encoder import SpeechEncoder, load_speech_encoder
+from s2i.model.speech_encoder import SpeechEncoder, load_speech_encoder
 
 TEACHERS = ("text", "speech")
 
 
 @dataclass(frozen=True)
-class DamsmConfig(matching.MatchingConfig):
+class DamsmConfig(damsm.DamsmTrainingConfig):
     """Options of training DAMSM."""
 
     teacher: str = "text"
@@ -103,7 +105,7 @@ def train(config: DamsmConfig) -> Path:
     else:
         caption = SpeechEncoder()
         description["speech"] = caption.arguments
-    best = matching.train(
+    best = damsm.train(
         config,
         image,
         caption,

@@ -10,15 +10,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from attngan import checkpoint, runtime
+from attngan.runtime import checkpoint
+from attngan.runtime.machine import environment
+from attngan.runtime.run import describe
 from datasets import audio, cli, ravdess
 from datasets.errors import InputError
 from datasets.files import make_folder, require_file
-from s2i.emotion import EMOTION_KIND, FILE, SpeechEmotion, figures, jobs, report, trials
-from s2i.emotion.foreign import foreign_waves
-from s2i.emotion.jobs import STARTS, Context, Job
+from s2i.emotion import EMOTION_KIND, FILE, SpeechEmotion, figures, protocols, recognisers, report
 from s2i.emotion.networks import RECOGNISERS
-from s2i.emotion.trials import INDEPENDENT, RANDOM, Trial
+from s2i.emotion.novelty import foreign_waves
+from s2i.emotion.protocols import INDEPENDENT, RANDOM, Trial
+from s2i.emotion.recognisers import STARTS, Context, Job
 from s2i.export import halve
 
 REPORT = "emotion.json"
@@ -106,14 +108,14 @@ def jobs_of(config: EmotionConfig, recordings: tuple[ravdess.Recording, ...]) ->
         InputError: if there are too few recordings or actors.
     """
     tested = [
-        *trials.actor_folds(recordings, config.folds, config.repeats),
-        *trials.random_splits(recordings, config.random_splits),
+        *protocols.actor_folds(recordings, config.folds, config.repeats),
+        *protocols.random_splits(recordings, config.random_splits),
     ]
     names = sorted(config.recognisers, key=lambda name: (name == "alexnet", name == "ours"))
     planned = [Job(name, trial) for name in names for trial in tested]
     if config.one_sex:
-        planned += [Job("ours", trial) for trial in trials.one_sex_trials(recordings)]
-    chosen = trials.choosing_trials(recordings, config.folds)[: config.beginnings]
+        planned += [Job("ours", trial) for trial in protocols.one_sex_trials(recordings)]
+    chosen = protocols.choosing_trials(recordings, config.folds)[: config.beginnings]
     return planned + [Job("ours", trial, start) for trial in chosen for start in STARTS]
 
 
@@ -133,11 +135,11 @@ def train(config: EmotionConfig) -> dict[str, Any]:
     recordings = tuple(found.recordings)
     context = Context(recordings, make_folder(config.run), config.sen, config.seed, config.epoch_share)
     planned = jobs_of(config, recordings)
-    results = dict(zip(planned, jobs.run_all(context, planned, config.workers), strict=True))
+    results = dict(zip(planned, recognisers.run_all(context, planned, config.workers), strict=True))
     measured = figures.figures(context, results, config.folds)
     weights = ship(config, context, {job: result for job, result in results.items() if _calibrates(job)})
     meta = {
-        **runtime.environment(),
+        **environment(),
         "data": "RAVDESS speech (Livingstone and Russo 2018), CC BY-NC-SA 4.0",
         "recordings": len(recordings),
         "actors": found.actors,
@@ -179,7 +181,7 @@ def ship(config: EmotionConfig, context: Context, unheard: figures.Results) -> P
     """
     everything = np.arange(len(context.recordings))
     job = Job("ours", Trial("shipped", 0, everything, everything[:0]))
-    tensors = jobs.weights(context, job)
+    tensors = recognisers.weights(context, job)
     about = {
         "kind": EMOTION_KIND,
         "network": RECOGNISERS["ours"].build().arguments,
@@ -187,7 +189,7 @@ def ship(config: EmotionConfig, context: Context, unheard: figures.Results) -> P
         "threshold": figures.threshold_of(unheard),
         "steadiest": figures.steadiest_of(context),
         "data": "RAVDESS speech, CC BY-NC-SA 4.0",
-        **runtime.describe(_portable(config)),
+        **describe(_portable(config)),
     }
     state = {
         "network": {name: value for name, value in tensors.items() if not name.startswith("familiarity/")},

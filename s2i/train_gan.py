@@ -3,10 +3,11 @@
 from dataclasses import replace
 from pathlib import Path
 
-from attngan import encoders, train_gan
-from attngan.gan_config import GanConfig
+from attngan.networks import encoders
+from attngan.training import gan
+from attngan.training.gan_config import GanConfig
 from datasets import cli
-from s2i.speech_encoder import load_speech_encoder
+from s2i.model.speech_encoder import load_speech_encoder
 
 # For two CPU cores and some hours: one stage after the other, since all four at once cost too much on a CPU. Each run
 # starts from the one before, whose stages mostly stay as they are. The first run paints written captions, so that
@@ -155,7 +156,7 @@ def train(config: GanConfig) -> Path:
         else (load_speech_encoder(config.sen), None)
     )
     description = {"condition": config.condition}
-    return train_gan.train(config, image, caption, vocabulary=vocabulary, gammas=gammas, description=description)
+    return gan.train(config, image, caption, vocabulary=vocabulary, gammas=gammas, description=description)
 
 
 if __name__ == "__main__":

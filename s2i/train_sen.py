@@ -6,14 +6,16 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from attngan import encoders, matching, retrieval
+from attngan.evaluation import retrieval
+from attngan.networks import encoders
+from attngan.training import damsm
 from datasets import cli
 from datasets.corpus import Corpus
-from s2i.speech_encoder import SPEECH_KIND, SpeechEncoder, load_speech_encoder
+from s2i.model.speech_encoder import SPEECH_KIND, SpeechEncoder, load_speech_encoder
 
 
 @dataclass(frozen=True)
-class SenConfig(matching.MatchingConfig):
+class SenConfig(damsm.DamsmTrainingConfig):
     """Options of training the speech embedding network."""
 
     run: Path = Path("runs/sen")
@@ -80,12 +82,12 @@ def train(config: SenConfig) -> Path:
     image, about = encoders.load_image_encoder(config.damsm)
     teacher = None
     if config.teacher_weight and about["caption"] == "text" and _has_words(config.corpus):
-        teacher = matching.Teacher(*encoders.load_text_encoder(config.damsm), config.teacher_weight)
+        teacher = damsm.Teacher(*encoders.load_text_encoder(config.damsm), config.teacher_weight)
     torch.manual_seed(config.seed)
     speech = SpeechEncoder(
         width=config.width, hidden=config.hidden, segments=config.segments, segment_frames=config.segment_frames
     )
-    best = matching.train(
+    best = damsm.train(
         config,
         image,
         speech,

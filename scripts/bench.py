@@ -148,7 +148,7 @@ def bench(config: BenchConfig) -> dict[str, Any]:
 
 def meta(config: BenchConfig) -> dict[str, Any]:
     """What the figures were measured on."""
-    from attngan.runtime import environment
+    from attngan.runtime.machine import environment
 
     about = environment()
     import torch

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from attngan.discriminator import Discriminator
+from attngan.networks.discriminator import Discriminator
 from datasets.errors import InputError
 from scripts.benchmark import cost, page, reference, rows, sides
 

@@ -6,8 +6,8 @@ import gradio as gr
 
 from datasets.errors import InputError
 from s2i.app import view
-from s2i.app.painter import Description
-from s2i.app.studio import Studio, joined, sentence, whole_seed
+from s2i.app.recordings import Studio, joined, sentence, whole_seed
+from s2i.model.session import Description
 
 
 class Comparing:

@@ -9,8 +9,8 @@ import gradio as gr
 from datasets.errors import InputError
 from datasets.files import write_text
 from s2i.app import recording, view
-from s2i.app.painter import Description
-from s2i.app.studio import NOTHING, Studio, sentence, whole_seed
+from s2i.app.recordings import NOTHING, Studio, sentence, whole_seed
+from s2i.model.session import Description
 
 MORPHS = 7
 MORPH_STAGES = 3  # which are small and quick
@@ -75,7 +75,7 @@ class Exploring:
         pictures = self.studio.painter.paint(described, number, sample - 1)
         paths = pictures.save(folder, "bird")
         if pictures.attention and described.segments:
-            from s2i.attention_figure import save_figure  # matplotlib is slow to import
+            from s2i.model.attention_figure import save_figure  # matplotlib is slow to import
 
             save_figure(folder / "bird-attention.png", pictures, title=described.title)
             paths.append(folder / "bird-attention.png")

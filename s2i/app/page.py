@@ -13,7 +13,7 @@ from s2i.app.exploring import Exploring
 from s2i.app.painting import Painting
 from s2i.app.programs import Programs
 from s2i.app.recording import KEPT
-from s2i.app.studio import MAX_SEED, Studio, any_seed
+from s2i.app.recordings import MAX_SEED, Studio, any_seed
 
 FILES = Path(__file__).parent / "files"
 WAITING = 60  # people in the queue; the next is asked to come back

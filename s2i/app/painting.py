@@ -9,9 +9,9 @@ import gradio as gr
 from datasets.errors import InputError
 from s2i.app import recording as recordings
 from s2i.app import view
-from s2i.app.painter import Description, Words
-from s2i.app.studio import NOTHING, Studio, any_seed, joined, sentence, whole_seed
-from s2i.pipeline import Pictures
+from s2i.app.recordings import NOTHING, Studio, any_seed, joined, sentence, whole_seed
+from s2i.model.pipeline import Pictures
+from s2i.model.session import Description, Words
 
 Shown = tuple[Any, Any, Any, Any, Any]  # viewer, status, description, seed, what was said
 
@@ -76,8 +76,8 @@ class Painting:
             described = describe()
             wanted = len(self.studio.painter.model.generator)
             for pictures in self.studio.painter.stages(described, number, sample - 1):
-                side = pictures.stages[-1].shape[1]
-                line = f"Painted {side} px after {time.monotonic() - start:.1f} s."
+                resolution = pictures.stages[-1].shape[1]
+                line = f"Painted {resolution} px after {time.monotonic() - start:.1f} s."
                 yield (
                     view.viewer(described, pictures, wanted=wanted),
                     view.status(line, notes=described.notes, done=(len(pictures.stages), wanted)),

@@ -5,8 +5,8 @@ from PIL import Image
 
 from datasets.errors import InputError
 from s2i.app import recording as recordings
-from s2i.app.painter import Description
-from s2i.app.studio import Studio, sentence, whole_seed
+from s2i.app.recordings import Studio, sentence, whole_seed
+from s2i.model.session import Description
 
 
 class Programs:

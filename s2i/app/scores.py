@@ -7,12 +7,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from attngan import encoders
-from attngan.condition import Condition
+from attngan.networks import encoders
+from attngan.networks.condition import Condition
 from datasets.captions import Vocabulary, pad
 from datasets.errors import InputError
-from s2i.app.painter import cosine
-from s2i.model_folder import DAMSM
+from s2i.model.model_folder import DAMSM
+from s2i.model.session import cosine
 
 JUDGE = Path("evaluators", "judge.safetensors")
 OTHERS = Path(__file__).parent / "files" / "descriptions.txt"
@@ -55,7 +55,7 @@ class Judge:
         Raises:
             InputError: if `text` has no words.
         """
-        whole = self._image(to_tensor(picture)).whole
+        whole = self._image(to_tensor(picture)).pooled
         if not text.strip():
             raise InputError("text: is empty; tell what was said")
         own = cosine(whole, read(self._text, self._vocabulary, [text]))
@@ -73,7 +73,7 @@ class SpeechMatch:
     @torch.inference_mode()
     def __call__(self, picture: np.ndarray, condition: Condition) -> float:
         """Cosine of `picture` [S, S, 3] uint8 and what was heard, from -1 to 1."""
-        return cosine(self._image(to_tensor(picture)).whole, condition.sentence.cpu())
+        return cosine(self._image(to_tensor(picture)).pooled, condition.sentence.cpu())
 
 
 def load_judge(folder: Path) -> Judge | None:

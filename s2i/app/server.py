@@ -18,7 +18,7 @@ from datasets.errors import InputError
 if TYPE_CHECKING:
     import gradio
 
-    from s2i.app.studio import Studio
+    from s2i.app.recordings import Studio
 
 HERE = ("127.0.0.1", "localhost", "::1")
 PREFIX = "speech-to-image-"
@@ -130,7 +130,7 @@ def serving(config: AppConfig, folder: Path) -> "Iterator[tuple[str, Studio]]":
 
 def _page(config: AppConfig, folder: Path) -> "tuple[gradio.Blocks, Studio, dict[str, Any]]":
     """The page, where it paints, and how it is launched."""
-    from s2i.app.painter import Painter  # these take seconds to import, which --help need not wait for
+    from s2i.model.session import Painter  # these take seconds to import, which --help need not wait for
 
     painter = Painter(config.model)
     try:
@@ -138,7 +138,7 @@ def _page(config: AppConfig, folder: Path) -> "tuple[gradio.Blocks, Studio, dict
         from starlette.middleware.trustedhost import TrustedHostMiddleware
 
         from s2i.app import guard, page, theme
-        from s2i.app.studio import Studio
+        from s2i.app.recordings import Studio
     except ImportError as error:
         raise InputError(f"gradio: is not installed ({error}); run: pip install -r requirements.txt") from error
     guard.forbid_fetching()

@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from s2i.app.painter import Description, Words
-from s2i.pipeline import Pictures
+from s2i.model.pipeline import Pictures
+from s2i.model.session import Description, Words
 
 MAP_SIDE = 64  # of the attention maps that are sent
 BINS = 40

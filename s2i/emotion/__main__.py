@@ -7,8 +7,8 @@ from tyro.conf import Positional
 
 from datasets import cli
 from datasets.errors import InputError
+from datasets.recordings import Handler, print_each
 from s2i.emotion.speech_emotion import FILE, Emotion, SpeechEmotion
-from s2i.recordings import Handler, print_each
 
 
 def describe(emotion: Emotion) -> str:

@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attngan.attention import masked_softmax
+from attngan.networks.attention import masked_softmax
 from datasets import audio
 from datasets.ravdess import EMOTIONS, VOICES
-from s2i.speech_encoder import MaskedConv, SpeechEncoder
+from s2i.model.speech_encoder import MaskedConv, SpeechEncoder
 
 TRUNKS = ("bands", "sen")
 

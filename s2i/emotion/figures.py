@@ -11,10 +11,8 @@ from torch import Tensor
 from datasets.ravdess import EMOTIONS
 from s2i.emotion import features as emotion_features
 from s2i.emotion.encoder import fit_temperature
-from s2i.emotion.jobs import CLEAN, CONDITIONS, Context, Job, features_of
 from s2i.emotion.networks import PUBLISHED, RECOGNISERS
-from s2i.emotion.training import Labels
-from s2i.emotion.trials import (
+from s2i.emotion.protocols import (
     CHOSEN_ON,
     INDEPENDENT,
     PROTOCOLS,
@@ -24,6 +22,8 @@ from s2i.emotion.trials import (
     over_trials,
     summarise,
 )
+from s2i.emotion.recognisers import CLEAN, CONDITIONS, Context, Job, features_of
+from s2i.emotion.training import Labels
 
 Results = Mapping[Job, Mapping[str, Tensor]]
 STEADY_SHARE = 0.005  # of recordings that are left out when the steadiest is looked for

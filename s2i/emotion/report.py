@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from datasets.files import replacing, write_text
-from s2i.emotion.jobs import CONDITIONS
 from s2i.emotion.networks import RECOGNISERS
-from s2i.emotion.trials import INDEPENDENT, PROTOCOLS, RANDOM
+from s2i.emotion.protocols import INDEPENDENT, PROTOCOLS, RANDOM
+from s2i.emotion.recognisers import CONDITIONS
 
 NAME = "emotion"
 TITLES = {RANDOM: "random split (actors known)", INDEPENDENT: "actors never heard"}

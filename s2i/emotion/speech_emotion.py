@@ -8,7 +8,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from attngan import checkpoint
+from attngan.runtime import checkpoint
 from datasets import audio, cli
 from datasets.errors import InputError
 from datasets.ravdess import EMOTIONS, VOICES

@@ -11,14 +11,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from attngan import runtime
+from attngan.runtime.optimisation import Ema, learning_rate
 from datasets import audio, distort
 from datasets.augment import augment
 from datasets.ravdess import Recording
-from s2i.cache import Cache
 from s2i.emotion import features as emotion_features
 from s2i.emotion.encoder import EmotionEncoder, Heard
 from s2i.emotion.networks import Recogniser, Standardised
+from s2i.evaluation.cache import Cache
 
 VERSION = 1  # of the features; another one is computed anew
 BUCKET = 8  # batches whose recordings are sorted by length, which saves padding
@@ -139,7 +139,7 @@ def fit(
     rest = [p for p in network.parameters() if p.dim() <= 1]
     groups = [{"params": weights, "weight_decay": recogniser.weight_decay}, {"params": rest, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, lr=recogniser.learning_rate, fused=True)
-    ema = runtime.Ema(network, half_life=EMA_SHARE * total) if isinstance(network, EmotionEncoder) else None
+    ema = Ema(network, half_life=EMA_SHARE * total) if isinstance(network, EmotionEncoder) else None
     generator = torch.Generator().manual_seed(seed)
     classes = len(recogniser.classes)
     emotion = F.one_hot(recogniser.labels(labels.emotion), classes).float()
@@ -150,7 +150,7 @@ def fit(
         for rows in _batches(features, recogniser, chosen, epochs, seed):
             wanted = {name: target[torch.from_numpy(rows)] for name, target in targets.items()}
             for group in optimizer.param_groups:
-                factor = runtime.learning_rate(seen, total, warm_up=total // 10, final=0.01)
+                factor = learning_rate(seen, total, warm_up=total // 10, final=0.01)
                 group["lr"] = recogniser.learning_rate * factor
             if isinstance(network, EmotionEncoder):
                 heard, wanted = _hear_varied(network, features.batch("mels", list(rows)), wanted, generator)

@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 
-from attngan.condition import DIMENSION, Condition
-from attngan.generator import Generator
+from attngan.networks.condition import DIMENSION, Condition
+from attngan.networks.generator import Generator
 
 PAINT, TRAIN = "paint", "train"
 BASE = {"side": 128, "batch": 4, "stages": 2, "segments": 16}

@@ -103,7 +103,7 @@ def compare(name: str, *, rounds: int, threads: int, quick: bool) -> dict[str, A
     found["unit"] = row.unit
     found |= {f"{side}_memory_mb": round(memory[side]) for side in memory}
     found["batch"] = size
-    found["spread"] = {side: [min(times) / middle[side], max(times) / middle[side]] for side, times in seconds.items()}
+    found["epsilon"] = {side: [min(times) / middle[side], max(times) / middle[side]] for side, times in seconds.items()}
     if parts:
         found["reference_seconds"] = {part: statistics.median(p[part] for p in parts) for part in parts[0]}
     return found

@@ -8,17 +8,18 @@ from typing import Any
 import numpy as np
 import torch
 
-from attngan import checkpoint, runtime
-from attngan.feature_cache import FeatureCache
-from attngan.gan_config import GanConfig
-from attngan.gan_job import GanJob
-from attngan.generator import GENERATOR_KIND, Generator
-from attngan.image_encoder import ImageEncoder, InceptionTrunk, ScratchTrunk
-from attngan.matching_job import MatchingJob
-from attngan.text_encoder import TextEncoder
+from attngan.networks.generator import GENERATOR_KIND, Generator
+from attngan.networks.image_encoder import ImageEncoder, InceptionTrunk, ScratchTrunk
+from attngan.networks.text_encoder import TextEncoder
+from attngan.runtime import checkpoint
+from attngan.runtime.machine import make_fabric
+from attngan.training.damsm_job import DamsmJob
+from attngan.training.feature_cache import FeatureCache
+from attngan.training.gan_config import GanConfig
+from attngan.training.gan_job import GanJob
 from datasets.loader import Batch
-from s2i.pipeline import SpeechToImage
-from s2i.speech_encoder import SPEECH_KIND, SpeechEncoder
+from s2i.model.pipeline import SpeechToImage
+from s2i.model.speech_encoder import SPEECH_KIND, SpeechEncoder
 from s2i.train_damsm import DamsmConfig
 from s2i.train_gan import PRESETS
 from s2i.train_sen import SenConfig
@@ -28,11 +29,11 @@ FRAMES, WORDS, VOCABULARY, SPECIES = 400, 18, 5450, 150  # recordings of 4 s, ca
 QUICK = {"widths": (8,), "blocks": (1,), "discriminator_widths": (8,), "feature_width": 8}
 
 
-def batch(size: int, side: int = 0, *, close_up: int = 0, frames: int = FRAMES) -> Batch:
-    """A drawn batch with pictures of `side` px and close-ups of them, if any, words and recordings."""
+def batch(size: int, resolution: int = 0, *, close_up: int = 0, frames: int = FRAMES) -> Batch:
+    """A drawn batch with pictures of `resolution` px and close-ups of them, if any, words and recordings."""
     drawn = Batch(torch.arange(size), torch.arange(size) % SPECIES)
-    if side:
-        drawn.pictures = torch.randint(0, 256, (size, 3, side, side), dtype=torch.uint8)
+    if resolution:
+        drawn.pictures = torch.randint(0, 256, (size, 3, resolution, resolution), dtype=torch.uint8)
         drawn.close_ups = drawn.pictures[:, :, :close_up, :close_up].contiguous() if close_up else None
     drawn.tokens, drawn.token_mask = torch.randint(2, VOCABULARY, (size, WORDS)), torch.ones(size, WORDS).bool()
     drawn.mels, drawn.mel_mask = torch.randn(size, frames, 40), torch.ones(size, frames).bool()
@@ -49,9 +50,9 @@ def image_encoder(trunk: str = "scratch") -> ImageEncoder:
     )
 
 
-def gan_config(side: int, batch_size: int, quick: bool, **changes: Any) -> GanConfig:
-    """The preset for a GPU, of published generator width, at any side: all stages train."""
-    changes = {"stages": side.bit_length() - 6, "init": None, "freeze": 0, "batch_size": batch_size, **changes}
+def gan_config(resolution: int, batch_size: int, quick: bool, **changes: Any) -> GanConfig:
+    """The preset for a GPU, of published generator width, at any resolution: all stages train."""
+    changes = {"stages": resolution.bit_length() - 6, "init": None, "freeze": 0, "batch_size": batch_size, **changes}
     if quick:
         changes = {**QUICK, **changes}
     return replace(PRESETS["gpu-512"], diversity_weight=PRESETS["gpu-256"].diversity_weight, **changes)
@@ -66,7 +67,7 @@ def on_top(config: GanConfig, folder: Path) -> GanConfig:
 
 
 class GanTraining:
-    """The project's step at `side` px.
+    """The project's step at `resolution` px.
 
     Args:
         grown: train the last stage alone, on top of the others, as the presets do at 512 px.
@@ -75,7 +76,7 @@ class GanTraining:
 
     def __init__(
         self,
-        side: int,
+        resolution: int,
         batch_size: int,
         quick: bool = False,
         *,
@@ -85,8 +86,8 @@ class GanTraining:
         frames: int = FRAMES,
         **changes: Any,
     ) -> None:
-        config = gan_config(side, batch_size, quick, **changes)
-        fabric = runtime.make_fabric(config.precision)
+        config = gan_config(resolution, batch_size, quick, **changes)
+        fabric = make_fabric(config.precision)
         image, caption = image_encoder(trunk).to(fabric.device), SpeechEncoder().eval().to(fabric.device)
         if grown:
             with tempfile.TemporaryDirectory() as folder:
@@ -97,7 +98,7 @@ class GanTraining:
         if not channels_last:
             for network in (self.job.generator, image, *self.job.discriminators.values()):
                 network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-        self.batch, self.position = batch(batch_size, side, frames=frames), 0
+        self.batch, self.position = batch(batch_size, resolution, frames=frames), 0
 
     def __call__(self) -> None:
         self.job.step(self.batch, self.position)
@@ -113,7 +114,7 @@ class StageTraining:
 
     def __init__(self, preset: str, *, together: bool = False) -> None:
         config = PRESETS[preset]
-        fabric = runtime.make_fabric(config.precision)
+        fabric = make_fabric(config.precision)
         image, caption = image_encoder().to(fabric.device), SpeechEncoder().eval().to(fabric.device)
         with tempfile.TemporaryDirectory() as folder:
             if config.freeze and not together:
@@ -150,11 +151,11 @@ class MatchingTraining:
 
     def __init__(self, batch_size: int, *, speech: bool) -> None:
         config = (SenConfig if speech else DamsmConfig)(batch_size=batch_size, views=2)
-        fabric = runtime.make_fabric(config.precision)
+        fabric = make_fabric(config.precision)
         image = image_encoder("inception").requires_grad_(not speech)
         image.trunk.requires_grad_(False)
         caption = SpeechEncoder() if speech else TextEncoder(n_words=VOCABULARY)
-        self.job = MatchingJob(config, image, caption, SPECIES, fabric, image_frozen=speech)
+        self.job = DamsmJob(config, image, caption, SPECIES, fabric, image_frozen=speech)
         assert isinstance(image.trunk, InceptionTrunk)
         self.job.cache = _DrawnFeatures(batch_size, config.views, image.trunk, fabric.device)
         self.batch, self.position = batch(batch_size), 0

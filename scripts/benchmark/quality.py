@@ -1,10 +1,10 @@
-"""Whether the cheaper training step costs quality: both sides learn from the same captions, and the evaluators compare.
+"""Whether the cheaper training step costs quality: both steps learn from the same captions.
 
     python -m scripts.benchmark.quality --corpus data/cub.h5 --json pretrained/bench.json
     python -m scripts.benchmark.quality --corpus data/cub.h5 --json pretrained/bench.json --only bf16,affine
 
-Each side trains in its own way, networks, losses, optimizers and precision included, for as many pictures and with the
-same frozen encoders: the shipped ones, since no weights of Inception-v3 can be. Then both paint the test captions with
+Each trains in its own way, networks, losses, optimizers and precision included, for as many pictures and with the same
+frozen encoders: the shipped ones, since no weights of Inception-v3 can be. Then both paint the test captions with
 their averaged weights. The second command trains this project's step without a part, as the bench's ablation times it.
 """
 
@@ -18,22 +18,25 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from attngan import encoders, runtime, scores
-from attngan.condition import Condition
-from attngan.evaluators import together
-from attngan.gan_config import GanConfig
-from attngan.gan_job import pyramid
-from attngan.generator import load_generator
-from attngan.image_encoder import ImageEncoder
-from attngan.text_encoder import TextEncoder
+from attngan.evaluation import scores
+from attngan.evaluation.evaluators import together
+from attngan.networks import encoders
+from attngan.networks.condition import Condition
+from attngan.networks.generator import load_generator
+from attngan.networks.image_encoder import ImageEncoder
+from attngan.networks.text_encoder import TextEncoder
+from attngan.runtime.machine import environment
+from attngan.training.gan_config import GanConfig
+from attngan.training.gan_job import pyramid
 from datasets import cli
 from datasets.captions import pad
 from datasets.corpus import Corpus
 from datasets.errors import InputError
 from datasets.files import write_text
 from datasets.loader import Loader, to_unit
-from s2i import model_folder, train_gan
-from s2i.evaluation import EvaluateConfig, Evaluation
+from s2i import train_gan
+from s2i.evaluation.evaluation import EvaluateConfig, Evaluation
+from s2i.model import model_folder
 from s2i.train_gan import PRESETS
 from scripts.benchmark.ablation import BEYOND, WITHOUT
 from scripts.benchmark.reference import NOISE, Training
@@ -46,13 +49,13 @@ PARTS = {name: changes for name, changes in {**WITHOUT, **BEYOND}.items() if nam
 
 @dataclass(frozen=True)
 class QualityConfig:
-    """Short runs of both sides."""
+    """Short runs of both steps."""
 
     only: str = f"{OURS},{REFERENCE}"
     """What is trained, with commas between: ours, reference, or ours without a part of the bench's ablation."""
     corpus: Path = Path("data/cub.h5")
     """The corpus, with captions and recordings of its test split."""
-    side: int = 64
+    resolution: int = 64
     """Side in px of the last stage."""
     pictures: int = 16_000
     """Pictures that each side sees."""
@@ -72,9 +75,11 @@ class QualityConfig:
     def __post_init__(self) -> None:
         for name in self.names:
             cli.check_choice("only", name, (OURS, REFERENCE, *PARTS))
-        if self.side == 64 and "narrow_discriminators" in self.names:
-            raise InputError("--only narrow_discriminators: at --side 64 they are as wide as the published; give 128")
-        cli.check_choice("side", str(self.side), ("64", "128", "256", "512"))
+        if self.resolution == 64 and "narrow_discriminators" in self.names:
+            raise InputError(
+                "--only narrow_discriminators: at --resolution 64 they are as wide as the published; give 128"
+            )
+        cli.check_choice("resolution", str(self.resolution), ("64", "128", "256", "512"))
         cli.check_range("pictures", self.pictures, self.batch_size)
         cli.check_range("batch_size", self.batch_size, 2, 1024)
         cli.check_range("samples", self.samples, 0)
@@ -108,21 +113,25 @@ class PlainImage(nn.Module):
     def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
         """Regions [B, D, R] and vectors [B, D]."""
         features = self.encoder(pictures)
-        return features.regions, features.whole
+        return features.regions, features.pooled
 
 
 def compare(config: QualityConfig) -> dict[str, Any]:
-    """Train both sides, score both, print and keep the figures.
+    """Train both steps, score both, print and keep the figures.
 
     Raises:
         InputError: for a missing or damaged corpus, encoder or evaluator.
     """
     evaluation = Evaluation(
         EvaluateConfig(
-            corpus=config.corpus, samples=config.samples, side=config.side, seed=config.seed, model=config.model
+            corpus=config.corpus,
+            samples=config.samples,
+            resolution=config.resolution,
+            seed=config.seed,
+            model=config.model,
         )
     )
-    told = {name: getattr(config, name) for name in ("side", "pictures", "batch_size", "seed")}
+    told = {name: getattr(config, name) for name in ("resolution", "pictures", "batch_size", "seed")}
     told["samples"] = len(evaluation.trials)
     bench: dict[str, Any] = {}
     if config.json is not None and config.json.is_file():
@@ -142,7 +151,7 @@ def compare(config: QualityConfig) -> dict[str, Any]:
 
 
 def _commit() -> str:
-    return str(runtime.environment()["commit"])
+    return str(environment()["commit"])
 
 
 def score(evaluation: Evaluation, paint: Any) -> dict[str, Any]:
@@ -164,10 +173,10 @@ def train_ours(config: QualityConfig, name: str = OURS) -> Any:
     preset = PRESETS["gpu-256"]
     whole = GanConfig(
         corpus=config.corpus,
-        run=config.run / f"{name}-{config.side}",
+        run=config.run / f"{name}-{config.resolution}",
         damsm=config.model / model_folder.DAMSM,
         condition="text",
-        stages=config.side.bit_length() - 6,
+        stages=config.resolution.bit_length() - 6,
         widths=preset.widths,
         discriminator_widths=preset.discriminator_widths,
         ema_pictures=config.pictures / 10,
@@ -194,13 +203,13 @@ def train_plain(config: QualityConfig) -> Any:
     path = config.model / model_folder.DAMSM
     text, vocabulary = encoders.load_text_encoder(path)
     image, _ = encoders.load_image_encoder(path)
-    training = Training(config.side, torch.device("cpu"), encoders=(PlainText(text), PlainImage(image)))
+    training = Training(config.resolution, torch.device("cpu"), encoders=(PlainText(text), PlainImage(image)))
     training.keep = 0.5 ** (config.batch_size / (config.pictures / 10))  # both averages have the same half-life
     loader = Loader(
         Corpus(config.corpus),
         "train",
         batch_size=config.batch_size,
-        size=config.side,
+        size=config.resolution,
         words=vocabulary,
         seed=config.seed,
     )

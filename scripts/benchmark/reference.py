@@ -41,11 +41,11 @@ class ImageEncoder(nn.Module):
         layers = [layer for name, layer in network.named_children() if name not in ("AuxLogits", "dropout", "fc")]
         self.lower, self.upper = nn.Sequential(*layers[:-4]), nn.Sequential(*layers[-4:-1])  # Mixed_7a, 7b, 7c
         self.local = nn.Conv2d(768, DIMENSION, 1, bias=False)
-        self.whole = nn.Linear(2048, DIMENSION)
+        self.pooled = nn.Linear(2048, DIMENSION)
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
         local = self.lower(F.interpolate(pictures, size=(299, 299), mode="bilinear", align_corners=True))
-        return self.local(local).flatten(2), self.whole(self.upper(local).mean((2, 3)))
+        return self.local(local).flatten(2), self.pooled(self.upper(local).mean((2, 3)))
 
 
 def up(a: int, b: int) -> nn.Sequential:

@@ -16,7 +16,7 @@ PAINTED = ".viewer[data-stages='4']"
 SIDES = [64, 128, 256, 512]
 
 
-def sides(page):
+def resolutions(page):
     """Of the pictures of the stages, once all are painted."""
     page.locator(PAINTED).wait_for()
     return page.locator(".v-stage img").evaluate_all("images => images.map(image => image.naturalWidth)")
@@ -55,7 +55,7 @@ def test_a_recording_becomes_four_pictures_and_every_segment_shows_its_region(op
     page.get_by_role("button", name="Record", exact=True).click()
     page.wait_for_timeout(4000)
     page.get_by_role("button", name="Stop", exact=True).click()
-    assert sides(page) == SIDES
+    assert resolutions(page) == SIDES
     assert "yellow" in told(page, "understood")  # the recogniser heard what the microphone did
     assert axe(page) == []
     plain, slider, caption = pixels(page), page.get_by_label("Segment", exact=True), page.locator(".v-caption")
@@ -86,7 +86,7 @@ def test_a_recording_becomes_four_pictures_and_every_segment_shows_its_region(op
 def test_words_become_four_pictures_and_unknown_ones_are_told(open_page, axe):
     page = open_page()
     type_and_paint(page, "a tiny blue bird with a qzxy beak")
-    assert sides(page) == SIDES
+    assert resolutions(page) == SIDES
     assert "qzxy" in told(page, "does not know")
     page.locator(".v-word").filter(has_text="blue").hover()
     assert "“blue” has" in page.locator(".v-caption").inner_text()
@@ -123,7 +123,7 @@ def test_one_recording_is_painted_three_ways(open_page, axe):
 def test_what_is_downloaded_is_painted_again_bit_for_bit(open_page, tmp_path):
     page = open_page()
     page.get_by_role("button", name="blue all over").click()
-    assert sides(page) == SIDES
+    assert resolutions(page) == SIDES
     told(page, "understood")
     pick(page, "Download")
     page.get_by_role("button", name="Prepare the files").click()
@@ -132,7 +132,7 @@ def test_what_is_downloaded_is_painted_again_bit_for_bit(open_page, tmp_path):
         address = link.get_attribute("href")
         (tmp_path / Path(address).name).write_bytes(page.request.get(address).body())
     names = sorted(path.name for path in tmp_path.iterdir())
-    stages = [f"bird-{side}.png" for side in SIDES]
+    stages = [f"bird-{resolution}.png" for resolution in SIDES]
     assert names == sorted([*stages, "bird-attention.png", "bird.json", "bird-heard-1.wav"])
     given = ["--seed", tmp_path / "bird.json", tmp_path / "bird-heard-1.wav", "--output", tmp_path / "again"]
     command = [sys.executable, "-m", "s2i.generate", *map(str, given)]
@@ -151,7 +151,7 @@ def test_a_file_that_is_no_recording_gets_a_message_and_the_page_lives(open_page
     assert told(page, "text file").startswith("Notes.wav: ")
     page.get_by_role("button", name="Clear").click()
     page.get_by_role("button", name="blue all over").click()
-    assert sides(page) == SIDES
+    assert resolutions(page) == SIDES
 
 
 def test_without_a_microphone_there_is_help(open_page):
@@ -161,14 +161,14 @@ def test_without_a_microphone_there_is_help(open_page):
     page.get_by_role("tab", name="Type").click()
     page.get_by_label("A description in English").fill("a small red bird")
     page.get_by_role("button", name="Say it for me").click()
-    assert sides(page) == SIDES
+    assert resolutions(page) == SIDES
     assert page.locator(".v-play").is_visible()
 
 
 def test_two_people_have_pages_of_their_own(open_page):
     one, other = open_page(), open_page()
     type_and_paint(one, "a small yellow bird")
-    assert sides(one) == SIDES
+    assert resolutions(one) == SIDES
     assert other.locator(".v-stage").count() == 0
     pick(other, "Explore")
     other.get_by_role("button", name="Four variations").click()
@@ -179,7 +179,7 @@ def test_two_people_have_pages_of_their_own(open_page):
 def test_it_fits_in_light_and_dark(open_page, axe, width):
     page = open_page(width=width, height=844)
     type_and_paint(page, "a small yellow bird with black wings")
-    assert sides(page) == SIDES
+    assert resolutions(page) == SIDES
     for tab in ("Explore", "Download", "What it knows", "Microphone help", "From Python", "Compare"):
         pick(page, tab)
         assert fits(page), tab
@@ -208,7 +208,7 @@ def test_a_keyboard_is_enough(open_page):
     page.keyboard.type("a small red bird")
     reach(page.get_by_role("button", name="Paint the words"))
     page.keyboard.press("Enter")
-    assert sides(page) == SIDES
+    assert resolutions(page) == SIDES
     reach(page.get_by_label("Word", exact=True))
     page.keyboard.press("ArrowRight")
     assert "“small” has" in page.locator(".v-caption").inner_text()

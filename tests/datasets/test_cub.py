@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from datasets import cub
-from datasets.entry import Entry, read_picture, split_species
 from datasets.errors import InputError
+from datasets.picture_record import Entry, read_picture, split_species
 
 WORDS = ["<end>", "a", "red", "bird", "with", "wings"]
 NAMES = {

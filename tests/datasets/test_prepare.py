@@ -17,7 +17,7 @@ import pytest
 import torch
 from PIL import Image
 
-from datasets import audio, prepare, speaking, voices
+from datasets import audio, prepare, synthesis, voices
 from datasets.corpus import Corpus
 from datasets.errors import InputError
 from datasets.loader import Loader
@@ -77,7 +77,7 @@ def test_a_built_corpus_is_not_built_again(drawn, monkeypatch, capsys):
 
     before = drawn.stat().st_mtime_ns
     for name in ("record", "log_mel_of"):
-        monkeypatch.setattr(speaking, name, never)
+        monkeypatch.setattr(synthesis, name, never)
     prepare.main([*DRAWN, "--output", str(drawn), "--workers", "2"])
     assert "is there already" in capsys.readouterr().out
     assert drawn.stat().st_mtime_ns == before
@@ -116,7 +116,7 @@ def test_killed_and_run_again_it_gives_the_same_file(drawn, tmp_path, monkeypatc
     kept = {piece: piece.stat().st_mtime_ns for piece in folder.glob("[0-9]*.npz")}
     assert 3 <= len(kept) < 10
     (tmp_path / f".drawn.{process.pid}.tmp.h5").write_bytes(b"half")  # as if killed while writing the file
-    monkeypatch.setattr(speaking, "PIECE", 4)
+    monkeypatch.setattr(synthesis, "PIECE", 4)
     prepare.main([*DRAWN, "--output", str(path), "--workers", "2"])  # by other processes, to the same end
     done = capfd.readouterr()
     assert f"{4 * len(kept)}/40" in done.err  # progress begins with what is there
@@ -127,8 +127,8 @@ def test_killed_and_run_again_it_gives_the_same_file(drawn, tmp_path, monkeypatc
 
 
 def test_an_interrupted_piece_is_resumed_and_others_are_not_made_again(tmp_path, monkeypatch):
-    monkeypatch.setattr(speaking, "PIECE", 15)
-    made, original = [], speaking.log_mel_of
+    monkeypatch.setattr(synthesis, "PIECE", 15)
+    made, original = [], synthesis.log_mel_of
 
     def counting(recording, name):
         made.append(recording)
@@ -136,7 +136,7 @@ def test_an_interrupted_piece_is_resumed_and_others_are_not_made_again(tmp_path,
             raise KeyboardInterrupt
         return original(recording, name)
 
-    monkeypatch.setattr(speaking, "log_mel_of", counting)
+    monkeypatch.setattr(synthesis, "log_mel_of", counting)
     with pytest.raises(KeyboardInterrupt):
         prepare.main([*DRAWN, "--output", str(tmp_path / "x.h5")])
     made.clear()
@@ -205,7 +205,7 @@ def test_no_engine_at_all_is_refused(tmp_path, monkeypatch, engines):
 
 def test_plan_gives_each_training_caption_different_heard_voices():
     entries = prepare.read_source(PrepareConfig(source="drawn", drawn_pictures=30, drawn_species=6, short_side=32))[0]
-    tables, recordings = speaking.plan(entries, engines=("espeak",), training=3, measuring=0, voices_each=4, seed=0)
+    tables, recordings = synthesis.plan(entries, engines=("espeak",), training=3, measuring=0, voices_each=4, seed=0)
     assert len(recordings) == 20 * 3 * 4
     for first in range(0, len(recordings), 4):
         group = recordings[first : first + 4]
@@ -276,7 +276,7 @@ def test_a_bad_recording_names_its_line(own, samples, words):
 
 def test_a_broken_picture_shows_before_the_recordings_are_made(own, monkeypatch):
     (own / "4.png").write_bytes((own / "4.png").read_bytes()[:40])
-    monkeypatch.setattr(speaking, "log_mel_of", None)
+    monkeypatch.setattr(synthesis, "log_mel_of", None)
     with pytest.raises(InputError, match=r"4\.png: is not a picture"):
         build_own(own, "image,recording", "{0}.png,{0}.wav")
 

@@ -5,12 +5,12 @@ import pytest
 import soundfile
 import torch
 
-from attngan import checkpoint
-from attngan.generator import Generator
-from attngan.image_encoder import ImageEncoder, ScratchTrunk
-from attngan.text_encoder import TextEncoder
+from attngan.networks.generator import Generator
+from attngan.networks.image_encoder import ImageEncoder, ScratchTrunk
+from attngan.networks.text_encoder import TextEncoder
+from attngan.runtime import checkpoint
 from datasets import prepare
-from s2i.speech_encoder import SpeechEncoder
+from s2i.model.speech_encoder import SpeechEncoder
 
 RATE = 16_000
 

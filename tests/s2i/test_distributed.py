@@ -11,12 +11,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from attngan import checkpoint
+from attngan.runtime import checkpoint
 
 REPOSITORY = Path(__file__).parents[2]
 RUNNER = """
 import sys, torch
-from s2i import train_damsm, train_gan, train_sen
+from s2i import train_damsm
+from s2i import train_gan
+from s2i import train_sen
 torch.nn.Dropout.forward = lambda self, x: x  # each process would drop others
 jobs = {"damsm": train_damsm, "sen": train_sen, "gan": train_gan}
 for job, *options in [command.split() for command in sys.argv[1].splitlines()]:

@@ -8,15 +8,17 @@ import pytest
 import torch
 from PIL import Image
 
-from attngan import checkpoint, classifier
-from attngan.encoders import build_image_encoder
-from attngan.text_encoder import TextEncoder
+from attngan.evaluation import classifier
+from attngan.networks.encoders import build_image_encoder
+from attngan.networks.text_encoder import TextEncoder
+from attngan.runtime import checkpoint
 from datasets.captions import Vocabulary
 from datasets.corpus import Corpus
 from datasets.errors import InputError
-from s2i import evaluate, export_evaluators, painters, rows, transcripts
-from s2i.evaluation import EvaluateConfig, Evaluation
-from s2i.painters import Trials
+from s2i import evaluate, export_evaluators
+from s2i.evaluation import baselines, painters, transcripts
+from s2i.evaluation.evaluation import EvaluateConfig, Evaluation
+from s2i.evaluation.painters import Trials
 
 BLUEPRINT = {"trunk": "scratch", "size": 32, "width": 4, "blocks": [1, 1, 1, 1]}
 SIDE = 16
@@ -45,7 +47,7 @@ def place(tmp_path_factory, build_birds):
     checkpoint.save(root / "classifier.safetensors", network.state_dict(), about)
     folders = SimpleNamespace(root=root, birds=birds, vocabulary=vocabulary, evaluators=root / "evaluators")
     export_evaluators.main(
-        f"--classifier {root}/classifier.safetensors --judge {root}/judge.safetensors --corpus {birds} --side 32 "
+        f"--classifier {root}/classifier.safetensors --judge {root}/judge.safetensors --corpus {birds} --resolution 32 "
         f"--output {folders.evaluators}".split()
     )
     return folders
@@ -54,25 +56,25 @@ def place(tmp_path_factory, build_birds):
 @pytest.fixture
 def setting(place, small, tmp_path):
     """What the command is given; the weights of the rows are made anew, so that tests may spoil them."""
-    model, baselines = tmp_path / "model", tmp_path / "baselines"
+    model, weights = tmp_path / "model", tmp_path / "baselines"
     small.encoder(model / "speech.safetensors")
     small.generator(model / "generator.safetensors")
     write_damsm(model / "damsm.safetensors", place.vocabulary, 4)
-    for name, row in rows.TRAINED.items():
+    for name, row in baselines.TRAINED.items():
         options = {"attention": False} if not row.changes.get("attention", True) else {}
-        small.generator(baselines / f"{name}.safetensors", stages=2, **options)
+        small.generator(weights / f"{name}.safetensors", stages=2, **options)
         if row.text_free:
-            small.encoder(baselines / f"{name}-speech.safetensors")
+            small.encoder(weights / f"{name}-speech.safetensors")
     return {
         "models": "real,stackgan,attngan,s2i,s2i_text_free",
         "corpus": place.birds,
         "model": model,
-        "baselines": baselines,
+        "baselines": weights,
         "evaluators": place.evaluators,
         "text_free": tmp_path / "none",
         "drawn": tmp_path / "drawn.json",
         "noise_samples": 0,
-        "side": SIDE,
+        "resolution": SIDE,
         "splits": 2,
         "work": tmp_path / "work",
         "output": tmp_path / "out" / "results.json",
@@ -120,7 +122,7 @@ def test_figures_of_drawn_birds_are_told(setting):
 
 
 def test_a_stopped_evaluation_goes_on_where_it_was(setting, monkeypatch):
-    monkeypatch.setattr("s2i.evaluation.CHUNK", 4)
+    monkeypatch.setattr("s2i.evaluation.evaluation.CHUNK", 4)
     looked = []
     look = Evaluation._look_at
 
@@ -141,7 +143,7 @@ def test_a_stopped_evaluation_goes_on_where_it_was(setting, monkeypatch):
     assert len(looked) == total  # nothing was looked at again
     again = json.loads(setting["output"].read_text())
     assert again["rows"] == first["rows"]
-    monkeypatch.setattr("s2i.evaluation.CHUNK", 256)
+    monkeypatch.setattr("s2i.evaluation.evaluation.CHUNK", 256)
     evaluate.main(words({**setting, "work": setting["work"].with_name("anew")}))
     whole = json.loads(setting["output"].read_text())
     assert whole["rows"]["real"]["r_precision"] == first["rows"]["real"]["r_precision"]
@@ -157,7 +159,7 @@ def test_other_weights_are_scored_anew(setting, small):
 
 
 def test_the_transcribing_row_paints_what_was_heard(setting, monkeypatch):
-    monkeypatch.setattr("s2i.evaluation.recogniser", lambda *_: "listener")
+    monkeypatch.setattr("s2i.evaluation.evaluation.recogniser", lambda *_: "listener")
 
     def hear(corpus, recordings, listener, *_, **__):
         assert listener == "listener"
@@ -185,7 +187,7 @@ def test_the_transcribing_row_paints_what_was_heard(setting, monkeypatch):
         ({"samples": 1000}, "--samples 1000: .* give fewer"),
         ({"samples": 1}, "fewer than --splits"),
         ({"splits": 50, "models": "s2i"}, "splits 50"),
-        ({"side": 512}, "--side 512: a model paints"),
+        ({"resolution": 512}, "--resolution 512: a model paints"),
         ({"corpus": "none.h5"}, "none.h5: corpus not found"),
         ({"table": "captions.csv"}, "--folder"),
         ({"baselines": "none"}, "stackgan.safetensors: .* not found"),
@@ -261,4 +263,4 @@ def test_a_painting_depends_on_its_own_seed_alone(setting):
 
 def test_the_defaults_are_the_shipped_files():
     config = EvaluateConfig()
-    assert config.names == rows.NAMES
+    assert config.names == baselines.NAMES

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from attngan import checkpoint
+from attngan.runtime import checkpoint
 from datasets.cli import repository
 from datasets.errors import InputError
 from s2i import SpeechToImage, export

@@ -10,12 +10,13 @@ import soundfile
 import torch
 from PIL import Image
 
-from attngan import checkpoint
-from datasets import cli
+from attngan.runtime import checkpoint
+from datasets import cli, recordings
 from datasets.errors import InputError
-from s2i import generate, microphone, recordings
+from s2i import generate
 from s2i.app import recording
-from s2i.app.painter import Painter
+from s2i.model import microphone
+from s2i.model.session import Painter
 
 RATE = 16_000
 

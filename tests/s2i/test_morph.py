@@ -20,7 +20,7 @@ def run(model, wav, small, tmp_path, capsys):
 
     def run(*arguments, samples=1, ends=(wav, other)):
         path = tmp_path / "strips" / "strip.png"
-        options = ["--model", model, "--side", SIDE, "--samples", samples, "--output", path]
+        options = ["--model", model, "--resolution", SIDE, "--samples", samples, "--output", path]
         morph.main([str(argument) for argument in (*ends, *options, *arguments)])
         assert capsys.readouterr().out == f"{path}\n"
         strip = np.asarray(Image.open(path))
@@ -33,7 +33,7 @@ def run(model, wav, small, tmp_path, capsys):
 
 
 def test_it_goes_from_one_to_the_other_with_the_same_noise(run, model):
-    from s2i.pipeline import SpeechToImage
+    from s2i.model.pipeline import SpeechToImage
 
     columns = run("--steps", 5, "--seed", 3, samples=2)
     assert len(columns) == 5
@@ -55,13 +55,13 @@ def test_between_two_that_are_the_same_nothing_changes(run):
     [
         (("--steps", 1), "--steps 1: out of range"),
         (("--samples", 0), "--samples 0: out of range"),
-        (("--side", 48), "--side 48: the model paints 8, 16, 32 px"),
+        (("--resolution", 48), "--resolution 48: the model paints 8, 16, 32 px"),
         (("--output", "strip.gif"), "--output strip.gif: should end in .png or .jpg"),
     ],
 )
 def test_what_cannot_be_painted_is_one_line(model, wav, arguments, message):
     with pytest.raises(InputError) as error:
-        morph.main([str(wav), str(wav), "--model", str(model), "--side", "32", *map(str, arguments)])
+        morph.main([str(wav), str(wav), "--model", str(model), "--resolution", "32", *map(str, arguments)])
     assert message in str(error.value)
     assert "\n" not in str(error.value)
 

@@ -3,15 +3,16 @@ import json
 import pytest
 import torch
 
-from attngan import checkpoint
-from attngan.encoders import build_image_encoder
-from attngan.generator import load_generator
-from attngan.text_encoder import TextEncoder
+from attngan.networks.encoders import build_image_encoder
+from attngan.networks.generator import load_generator
+from attngan.networks.text_encoder import TextEncoder
+from attngan.runtime import checkpoint
 from datasets.captions import Vocabulary
 from datasets.corpus import Corpus
 from datasets.errors import InputError
-from s2i import painters, rows, train_baselines
-from s2i.speech_encoder import SpeechEncoder
+from s2i import train_baselines
+from s2i.evaluation import baselines, painters
+from s2i.model.speech_encoder import SpeechEncoder
 from s2i.train_baselines import BaselinesConfig
 
 BLUEPRINT = {"trunk": "scratch", "size": 32, "width": 4, "blocks": [1, 1, 1, 1]}
@@ -51,7 +52,7 @@ def options(place, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", rows.TRAINED)
+@pytest.mark.parametrize("name", baselines.TRAINED)
 def test_a_row_is_trained_and_paints(name, options, place):
     config = BaselinesConfig(rows=(name,), pictures=(16, 8), **options)
     written = train_baselines.train(config)
@@ -60,13 +61,13 @@ def test_a_row_is_trained_and_paints(name, options, place):
     assert len(generator) == 2
     assert about["budget_pictures"] == 24
     assert generator.arguments["attention"] is not name.startswith("stackgan")
-    first = 8 if rows.TRAINED[name].text_first else 16  # the other half of it had another run
-    for side, pictures in zip(generator.sides, (first, 8), strict=True):
-        settings = json.loads((options["runs"] / f"{name}-{side}" / "config.json").read_text())
+    first = 8 if baselines.TRAINED[name].text_first else 16  # the other half of it had another run
+    for resolution, pictures in zip(generator.resolutions, (first, 8), strict=True):
+        settings = json.loads((options["runs"] / f"{name}-{resolution}" / "config.json").read_text())
         assert settings["pictures"] == pictures
     painter = painters.load(name, model=place / "model", baselines=options["output"])
     assert painter.budget == 24
-    assert painter.spoken == (rows.TRAINED[name].condition == "speech")
+    assert painter.spoken == (baselines.TRAINED[name].condition == "speech")
     condition = painter.listen([torch.randn(90, 40)]) if painter.spoken else painter.read(["a red bird"])
     assert painter.paint(condition, [(0, 0)], 32).shape == (1, 3, 32, 32)
     shipped = {path: path.read_bytes() for path in written}

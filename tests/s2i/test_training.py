@@ -16,18 +16,19 @@ import numpy as np
 import pytest
 import torch
 
-import attngan.matching
-import attngan.train_gan
-from attngan import checkpoint, losses
-from attngan.encoders import load_image_encoder, load_text_encoder
-from attngan.gan_config import GanConfig
-from attngan.generator import load_generator
+import attngan.training.damsm
+import attngan.training.gan
+from attngan.networks.encoders import load_image_encoder, load_text_encoder
+from attngan.networks.generator import load_generator
+from attngan.runtime import checkpoint
+from attngan.training import losses
+from attngan.training.gan_config import GanConfig
 from datasets import cli, corpus
 from datasets.captions import Vocabulary
 from datasets.corpus import Corpus, Tables
 from datasets.errors import InputError
 from s2i import train_damsm, train_gan, train_sen
-from s2i.speech_encoder import load_speech_encoder
+from s2i.model.speech_encoder import load_speech_encoder
 from s2i.train_damsm import DamsmConfig
 from s2i.train_sen import SenConfig
 
@@ -230,14 +231,14 @@ def test_sen_leaves_the_image_encoder_as_it_was(sen, damsm):
 
 def test_gan_from_speech(gan):
     generator, description = load_generator(gan / "generator.safetensors")
-    assert generator.sides == [8, 16, 32]
+    assert generator.resolutions == [8, 16, 32]
     assert description["condition"] == "speech"
     assert description["seen"] == 96
     assert description["validation"]["frechet"] > 0
     assert not generator.training
     assert not any(p.requires_grad for p in generator.parameters())
     assert {file.name for file in gan.glob("painted-*.png")} == {
-        f"painted-{side}-{seen:09d}.png" for side in (8, 16, 32) for seen in (48, 96)
+        f"painted-{resolution}-{seen:09d}.png" for resolution in (8, 16, 32) for seen in (48, 96)
     }
     check_retrieval(
         dict(
@@ -293,7 +294,7 @@ def test_gan_grown_and_frozen(root, birds, damsm, sen, gan):
             assert torch.equal(new["ema"][name], value), name
     changed = [not torch.equal(old["generator"][n], v) for n, v in stage_weights(new["generator"], 2).items()]
     assert sum(changed) > len(changed) / 2
-    assert load_generator(folder / "generator.safetensors")[0].sides == [8, 16, 32, 64]
+    assert load_generator(folder / "generator.safetensors")[0].resolutions == [8, 16, 32, 64]
     judged = {name.split("/")[1] for name in stats(folder)[0] if name.startswith("discriminator/")}
     assert judged == {"32", "64", "features", "texture"}
     assert stats(folder)[0]["generator/drift"] > 0
@@ -304,10 +305,10 @@ def test_gan_continues_from_the_live_weights(root, birds, damsm, sen, gan):
     config = dataclasses.replace(
         train_gan.PRESETS["tiny"], base=8, init=gan / "checkpoint.safetensors", stages=3, corpus=birds
     )
-    from attngan.runtime import make_fabric
+    from attngan.runtime.machine import make_fabric
 
     image, _ = load_image_encoder(damsm / "best.safetensors")
-    job = attngan.train_gan.GanJob(
+    job = attngan.training.gan.GanJob(
         config, image, load_speech_encoder(sen / "best.safetensors"), make_fabric("32-true"), GAMMAS
     )
     old, _ = checkpoint.load(gan / "checkpoint.safetensors", "gan")
@@ -532,7 +533,7 @@ def fields_that_are_read() -> set[str]:
                 found.add(node.attr)
             self.generic_visit(node)
 
-    for path in [*(REPOSITORY / "attngan").glob("*.py"), *(REPOSITORY / "s2i").glob("train_*.py")]:
+    for path in [*(REPOSITORY / "attngan").rglob("*.py"), *(REPOSITORY / "s2i").glob("train_*.py")]:
         Visitor().visit(ast.parse(path.read_text()))
     return found
 

@@ -2,14 +2,14 @@ import numpy as np
 import pytest
 
 from datasets.errors import InputError
-from s2i.app.scores import Judge, SpeechMatch, load_judge, other_descriptions
-from s2i.text_reader import TextReader
+from s2i.app.scores import ConditionalDiscriminator, SpeechMatch, load_judge, other_descriptions
+from s2i.model.text_reader import TextReader
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
 
 
 def test_the_rank_counts_the_descriptions_that_match_better(talking):
-    judge = Judge(talking / "damsm.safetensors")
+    judge = ConditionalDiscriminator(talking / "damsm.safetensors")
     matches = [judge(PICTURE, text) for text in other_descriptions()]
     best = max(matches, key=lambda match: match.cosine)
     assert best.rank == 1

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from s2i.emotion.encoder import EmotionEncoder, Familiarity, fit_temperature
-from s2i.speech_encoder import SpeechEncoder
+from s2i.model.speech_encoder import SpeechEncoder
 
 SMALL = {"bands": {"width": 4, "channels": 16}, "sen": {"trunk": "sen", "width": 8, "channels": 12}}
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from attngan import checkpoint
+from attngan.runtime import checkpoint
 from datasets import audio, cli
 from datasets.errors import InputError
 from datasets.ravdess import EMOTIONS
@@ -182,7 +182,7 @@ assert "torch" not in sys.modules
 assert "SpeechEmotion" in s2i.__all__
 from s2i import SpeechEmotion
 assert SpeechEmotion.__module__ == "s2i.emotion.speech_emotion"
-assert "s2i.pipeline" not in sys.modules
+assert "s2i.model.pipeline" not in sys.modules
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=cli.repository(), capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")

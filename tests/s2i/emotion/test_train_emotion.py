@@ -10,12 +10,12 @@ import torch
 from datasets import ravdess
 from datasets.errors import InputError
 from s2i import train_emotion
-from s2i.cache import Cache
 from s2i.emotion import SpeechEmotion
-from s2i.emotion import jobs as emotion_jobs
+from s2i.emotion import recognisers as emotion_jobs
 from s2i.emotion import report as emotion_report
 from s2i.emotion.networks import RECOGNISERS
 from s2i.emotion.training import Labels, fit, listen, load_features
+from s2i.evaluation.cache import Cache
 from s2i.train_emotion import PRESETS, EmotionConfig
 
 RATE = 16_000

@@ -1,0 +1,205 @@
+"""What looks at pictures to score them: a classifier, a held-out judge, and the encoder that training used."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from attngan.evaluation import colours
+from attngan.evaluation.classifier import load_classifier
+from attngan.evaluation.distances import Moments, moments
+from attngan.networks import encoders
+from attngan.networks.image_encoder import ImageEncoder
+from attngan.networks.text_encoder import TextEncoder
+from attngan.runtime import checkpoint
+from datasets.captions import Vocabulary, pad, tokenize
+from datasets.errors import InputError
+from datasets.files import sha256
+from datasets.loader import Batch
+
+CLASSIFIER, JUDGE, REAL = "classifier.safetensors", "judge.safetensors", "real.safetensors"
+REAL_KIND = "real-statistics"
+KEPT = 1000  # features of real photographs that are shipped, for the kernel distance
+
+
+class Extractor(Protocol):
+    """What the Inception Score and the Fréchet distance look through.
+
+    Attributes:
+        name: for readers of a number that it made.
+        identity: tells its weights from others.
+        features_identity: tells the weights that make the features from others.
+    """
+
+    name: str
+    identity: str
+    features_identity: str
+
+    def __call__(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
+        """Features [N, F] and class probabilities [N, C] of pictures [N, 3, S, S] in [-1, 1]."""
+        ...
+
+
+class SpeciesExtractor:
+    """The classifier of bird species that is trained here.
+
+    Args:
+        path: weights that training the classifier wrote.
+
+    Raises:
+        InputError: if the file is missing, damaged, or something else.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._classifier, _ = load_classifier(path)
+        self.identity = self.features_identity = sha256(path)[:16]
+        self.name = f"classifier of bird species trained here ({self.identity[:8]})"
+
+    @torch.no_grad()
+    def __call__(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
+        features = self._classifier.features(pictures)
+        return features, self._classifier.head(features).softmax(1)
+
+
+class Matcher:
+    """Both halves of a DAMSM: how well pictures and written captions fit.
+
+    Raises:
+        InputError: if the file is missing, damaged, or of a DAMSM that never saw text.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.image: ImageEncoder
+        self.image, _ = encoders.load_image_encoder(path)
+        self.text: TextEncoder
+        self.vocabulary: Vocabulary
+        self.text, self.vocabulary = encoders.load_text_encoder(path)
+        self.identity = sha256(path)[:16]
+
+    @torch.no_grad()
+    def read(self, captions: Sequence[str]) -> Tensor:
+        """Sentence vectors [N, D] of N captions; one without words counts as an unknown word."""
+        found = []
+        for first in range(0, len(captions), 256):
+            numbers = [
+                self.vocabulary.encode(text) if tokenize(text) else [1] for text in captions[first : first + 256]
+            ]
+            tokens, mask = pad(numbers)
+            rows = torch.arange(len(numbers))
+            found.append(self.text.encode(Batch(rows, rows, tokens=tokens, token_mask=mask)).sentence)
+        return torch.cat(found)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the evaluators see in N pictures.
+
+    Attributes:
+        features, probabilities: of the extractor, [N, F] and [N, C].
+        matched: by the image encoder that training used, [N, D].
+        judged: by the held-out one, [N, D'].
+        shares: of each colour, [N, 11].
+    """
+
+    features: Tensor
+    probabilities: Tensor
+    matched: Tensor
+    judged: Tensor
+    shares: Tensor
+
+    def __getitem__(self, rows: Any) -> "Seen":
+        """What was seen in the pictures of `rows`, a slice or an index tensor."""
+        return Seen(**{name: values[rows] for name, values in vars(self).items()})
+
+
+def together(parts: Sequence[Seen]) -> Seen:
+    """What was seen in several batches as one."""
+    return Seen(**{name: torch.cat([vars(part)[name] for part in parts]) for name in vars(parts[0])})
+
+
+class Evaluators:
+    """Everything that scores pictures.
+
+    Args:
+        extractor: for the Inception Score and the distances.
+        matcher: the encoder that training used.
+        judge: one that no generator was trained with.
+    """
+
+    def __init__(self, extractor: Extractor, matcher: Matcher, judge: Matcher) -> None:
+        self.extractor, self.matcher, self.judge = extractor, matcher, judge
+
+    @classmethod
+    def load(cls, folder: Path, damsm: Path, extractor: Extractor | None = None) -> "Evaluators":
+        """The evaluators of a folder that was shipped, and the encoder of `damsm`.
+
+        Args:
+            extractor: instead of the classifier in the folder.
+
+        Raises:
+            InputError: if a file is missing, damaged, or something else.
+        """
+        return cls(extractor or SpeciesExtractor(folder / CLASSIFIER), Matcher(damsm), Matcher(folder / JUDGE))
+
+    @property
+    def identity(self) -> str:
+        """Tells these evaluators from others."""
+        return "-".join(part.identity for part in (self.extractor, self.matcher, self.judge))
+
+    @torch.no_grad()
+    def look(self, pictures: Tensor) -> Seen:
+        """Look at pictures [N, 3, S, S] in [-1, 1] of any size."""
+        features, probabilities = self.extractor(pictures)
+        matched, judged = self.matcher.image(pictures).pooled, self.judge.image(pictures).pooled
+        return Seen(features, probabilities, matched, judged, colours.colour_shares(pictures))
+
+
+class RealStatistics(NamedTuple):
+    """What scoring needs of the real photographs, so that nobody needs the photographs.
+
+    Attributes:
+        moments: of the extractor's features of all of them.
+        features: of some of them, [at most 1000, F], for the kernel distance.
+        extractor: `features_identity` of the extractor.
+        total: how many photographs.
+    """
+
+    moments: Moments
+    features: Tensor
+    extractor: str
+    total: int
+
+    @classmethod
+    def of(cls, features: Tensor, extractor: str) -> "RealStatistics":
+        """Of features [N, F] of the real photographs."""
+        chosen = torch.randperm(len(features), generator=torch.Generator().manual_seed(0))[:KEPT]
+        return cls(moments(features), features[chosen], extractor, len(features))
+
+    def save(self, path: Path, description: dict[str, Any]) -> None:
+        """Write them, whole or not at all."""
+        state = {
+            "mean": torch.from_numpy(self.moments.mean).float(),
+            "covariance": torch.from_numpy(self.moments.covariance).float(),
+            "features": self.features.half(),
+        }
+        about = {"extractor": self.extractor, "total": self.total, **description, "kind": REAL_KIND}
+        checkpoint.save(path, state, about)
+
+    @classmethod
+    def load(cls, path: Path, extractor: Extractor) -> "RealStatistics":
+        """Read what `save` wrote.
+
+        Raises:
+            InputError: if the file is missing or damaged, or was made by another extractor.
+        """
+        state, about = checkpoint.load(path, REAL_KIND)
+        if about.get("extractor") != extractor.features_identity:
+            raise InputError(
+                f"{path}: statistics by another extractor ({about.get('extractor')}) than {extractor.name}; give those "
+                "that belong to it, or a corpus to make them from"
+            )
+        found = Moments(state["mean"].double().numpy(), state["covariance"].double().numpy())
+        return cls(found, state["features"].float(), extractor.features_identity, int(about["total"]))

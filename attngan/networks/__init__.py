@@ -1,0 +1,1 @@
+"""What is computed: the networks, from a condition to pictures and from pictures to features."""

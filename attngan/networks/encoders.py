@@ -1,0 +1,57 @@
+"""The trained halves of DAMSM as files: built again from their description, never by executing code."""
+
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from attngan.networks.image_encoder import ImageEncoder, InceptionTrunk, ScratchTrunk
+from attngan.networks.text_encoder import TextEncoder
+from attngan.runtime import checkpoint
+from datasets.captions import Vocabulary
+from datasets.errors import InputError
+
+DAMSM_KIND = "damsm"
+
+
+def build_image_encoder(description: dict[str, Any]) -> ImageEncoder:
+    """An image encoder with fresh weights from {"trunk": "scratch" or "inception", ...}."""
+    if description["trunk"] == "inception":
+        weights = description.get("weights")
+        return ImageEncoder(InceptionTrunk(Path(weights) if weights else None))
+    arguments = {name: description[name] for name in ("size", "width")}
+    return ImageEncoder(ScratchTrunk(blocks=tuple(description["blocks"]), **arguments))
+
+
+def _load_half(path: Path, kind: str, half: str, module: nn.Module, state: dict[str, Any]) -> None:
+    if half not in state:
+        raise InputError(f"{path}: holds no {half} encoder; give a file that training {kind} wrote")
+    checkpoint.load_weights(module, state[half], path)
+    module.eval().requires_grad_(False)
+
+
+def load_image_encoder(path: Path) -> tuple[ImageEncoder, dict[str, Any]]:
+    """The frozen image encoder of a DAMSM file, and the file's description.
+
+    Raises:
+        InputError: if the file is missing, damaged, or something else.
+    """
+    state, description = checkpoint.load(path, f"{DAMSM_KIND}-weights")
+    encoder = build_image_encoder({**description["image"], "weights": None})
+    _load_half(path, DAMSM_KIND, "image", encoder, state)
+    return encoder, description
+
+
+def load_text_encoder(path: Path) -> tuple[TextEncoder, Vocabulary]:
+    """The frozen text encoder of a DAMSM file, and its vocabulary.
+
+    Raises:
+        InputError: if the file is missing, damaged, or of a DAMSM that never saw text.
+    """
+    state, description = checkpoint.load(path, f"{DAMSM_KIND}-weights")
+    if description.get("caption") != "text":
+        raise InputError(f"{path}: this DAMSM was trained without text; give one trained with --teacher text")
+    vocabulary = Vocabulary(description["vocabulary"])
+    encoder = TextEncoder(n_words=len(vocabulary), cell=description.get("cell", "lstm"))
+    _load_half(path, DAMSM_KIND, "caption", encoder, state)
+    return encoder, vocabulary

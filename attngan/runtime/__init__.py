@@ -1,0 +1,1 @@
+"""How anything runs: run folders, checkpoints, averaged weights, processes."""

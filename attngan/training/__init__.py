@@ -1,0 +1,1 @@
+"""How the networks learn: losses, adversaries, and the jobs that train."""

@@ -1,0 +1,248 @@
+"""One step of training the generator against its discriminators, for any caption encoder that is passed in."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from attngan.evaluation import distances, metrics
+from attngan.networks.condition import CaptionEncoder, Condition
+from attngan.networks.generator import GeneratorOutput
+from attngan.networks.image_encoder import ImageEncoder
+from attngan.runtime import checkpoint
+from attngan.runtime.machine import ranks_of
+from attngan.runtime.optimisation import Ema, learning_rate
+from attngan.runtime.ranks import share_batch_norms
+from attngan.training import growing, losses
+from attngan.training.adversary import LAST, TEXTURE, Adversary, Penalty, Pictures, close_ups, split_rows
+from attngan.training.gan_config import GanConfig
+from datasets.loader import Batch, Loader, to_unit
+
+KIND = "gan"
+
+
+def pyramid(pictures: Tensor, stages: int) -> list[Tensor]:
+    """Real pictures [B, 3, S, S] at every stage's size, the smallest first; each halving averages 2x2 pixels."""
+    sizes = [pictures]
+    for _ in range(stages - 1):
+        sizes.append(torch.nn.functional.avg_pool2d(sizes[-1], 2))
+    return sizes[::-1]
+
+
+def together(parts: list[list[Tensor]], rows: list[Any]) -> list[Tensor]:
+    """The pictures of each stage, whose parts are `rows` of the batch, as one batch again."""
+    order = torch.from_numpy(np.concatenate(rows)).argsort()
+    return [torch.cat(stage)[order.to(stage[0].device)] for stage in zip(*parts, strict=True)]
+
+
+@dataclass
+class GeneratorInputs:
+    """What is painted: B conditions with their species [B], noise [B, Z] and the epsilon of their augmentation."""
+
+    condition: Condition
+    species: Tensor
+    noise: Tensor
+    epsilon: Tensor
+
+    def __getitem__(self, rows: Any) -> "GeneratorInputs":
+        """Some of its rows."""
+        return GeneratorInputs(self.condition[rows], self.species[rows], self.noise[rows], self.epsilon[rows])
+
+
+class GanJob:
+    """Networks, losses and one step of the training."""
+
+    def __init__(
+        self, config: GanConfig, image: ImageEncoder, caption: CaptionEncoder, fabric: Any, gammas: dict[str, float]
+    ) -> None:
+        self.config, self.fabric, self.gammas = config, fabric, gammas
+        self.image, self.caption = image, caption
+        self.device, self.ranks = fabric.device, ranks_of(fabric)
+        self.ranks.check_batch(config.batch_size, config.accumulate)
+        self.generator = config.generator()
+        self.discriminators = config.discriminators(image)
+        if config.init is not None:
+            state = growing.read(config.init, KIND)
+            growing.start_from(state, self.generator, self.discriminators, freeze=config.freeze, path=config.init)
+        self.generator.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        for network in self.discriminators.values():
+            network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        share_batch_norms(self.generator, self.ranks, self.device)
+        self.frozen = [m for stage in range(config.freeze) for m in self.generator.stage_modules(stage)]
+        for module in self.frozen:
+            module.requires_grad_(False)
+        self.weights = [parameter for parameter in self.generator.parameters() if parameter.requires_grad]
+        self.optimizer = torch.optim.Adam(self.weights, lr=config.learning_rate, betas=config.betas, fused=True)
+        self.ema = Ema(self.generator, half_life=config.ema_pictures)
+        self.adversary = Adversary(
+            self.discriminators,
+            learning_rate=config.discriminator_learning_rate,
+            betas=config.betas,
+            loss=config.loss,
+            policy=config.augmentation,
+            penalty=Penalty(config.penalty, config.penalty_weight),
+            ranks=self.ranks,
+        )
+
+    def step(self, batch: Batch, position: int) -> dict[str, Tensor]:
+        """Discriminators, then the generator, on one shared batch of paintings."""
+        config, parts = self.config, self.config.accumulate
+        flat_then_cosine = learning_rate(position, config.pictures, flat=0.5, final=config.final_rate)
+        for group in self.optimizer.param_groups:
+            group["lr"] = config.learning_rate * flat_then_cosine
+        self.adversary.set_learning_rate(config.discriminator_learning_rate * flat_then_cosine)
+        batch = batch.to(self.device)
+        assert batch.pictures is not None, "the loader was not asked for pictures"
+        assert batch.close_ups is not None or not config.close_up, "the loader was not asked for close-ups"
+        real = pyramid(to_unit(batch.pictures), config.stages)
+        draws = torch.Generator().manual_seed(config.seed * 1_000_003 + position)
+        self.generator.train()
+        for module in self.frozen:
+            module.eval()
+        subject, seen = self._subject(batch, draws)
+        everything = split_rows(len(batch), parts)
+        if parts == 1:
+            painting = self._paint(subject)
+            fake = painting.pictures
+        else:  # painted again, part by part, when it is the generator's turn: graphs of all parts need not be held
+            with torch.no_grad():
+                fake = together([self._paint(subject[rows]).pictures for rows in everything], everything)
+        values = self.adversary.train(
+            self._judged(real, draws, batch.close_ups),
+            self._judged(fake, draws),
+            seen,
+            batch.species,
+            self.fabric.autocast,
+            draws,
+            subject.condition.sentence,
+            parts,
+        )
+        if position < config.discriminator_warmup:
+            return values
+        self.optimizer.zero_grad(set_to_none=True)
+        for rows in everything:
+            part = subject[rows]
+            losses_of_part = self._learn(part, painting if parts == 1 else self._paint(part), draws)
+            for name, value in losses_of_part.items():
+                values[name] = values.get(name, 0) + value / parts
+        self.ranks.average_gradients(self.weights)
+        self.optimizer.step()
+        self.ema.update(self.generator, position, config.batch_size)
+        return {"generator/adversarial": values.pop("generator/adversarial"), **values}  # first in the progress bar
+
+    def _subject(self, batch: Batch, draws: torch.Generator) -> tuple[GeneratorInputs, Tensor]:
+        """What is painted for a batch, and the sentences [B, D] of its real pictures."""
+        whole = len(batch) * self.ranks.world
+        noise = self.ranks.share(torch.randn(whole, self.generator.noise, generator=draws)).to(self.device)
+        width = self.generator.augmentation.project.out_features // 4
+        epsilon = self.ranks.share(torch.randn(whole, width, generator=draws)).to(self.device)
+        with self.fabric.autocast(), torch.no_grad():
+            condition = self.caption.encode(batch)
+        condition = Condition(condition.sentence.float(), condition.words.float(), condition.mask)
+        seen, species = condition.sentence, batch.species
+        if self.config.diversity_weight:  # the first half of the captions twice, with two noises
+            twice = torch.arange(len(batch), device=self.device) % (len(batch) // 2)
+            condition, species = condition[twice], species[twice]
+        return GeneratorInputs(condition, species, noise, epsilon), seen
+
+    def _paint(self, subject: GeneratorInputs) -> GeneratorOutput:
+        with self.fabric.autocast():
+            return self.generator(subject.condition, subject.noise, subject.epsilon)
+
+    def _judged(self, pictures: list[Tensor], draws: torch.Generator, photographed: Tensor | None = None) -> Pictures:
+        """Pictures of every stage as the adversary wants them, with close-ups: photographed, or cut from the last."""
+        resolution = self.config.close_up
+        if not resolution:
+            return pictures
+        closer = (
+            close_ups(pictures[-1], resolution, draws, self.ranks) if photographed is None else to_unit(photographed)
+        )
+        return {**dict(enumerate(pictures)), LAST: pictures[-1], TEXTURE: closer}
+
+    def _learn(self, subject: GeneratorInputs, painting: GeneratorOutput, draws: torch.Generator) -> dict[str, Tensor]:
+        """Gradients of the generator on one part of the batch, and its losses."""
+        config, pictures = self.config, painting.pictures
+        with self.fabric.autocast():
+            adversarial = self.adversary.generator_loss(
+                self._judged(pictures, draws), subject.condition.sentence, draws
+            )
+            total, values = adversarial, {"generator/adversarial": adversarial.detach()}
+            if config.damsm_weight:
+                damsm = self.damsm_loss(pictures[-1], subject.condition, subject.species)
+                total = total + config.damsm_weight * damsm
+                values["generator/damsm"] = damsm.detach()
+            if config.diversity_weight:
+                alike = losses.mode_seeking_loss(*pictures[-1].chunk(2), *subject.noise.chunk(2))
+                total = total + config.diversity_weight * alike
+                values["generator/alike"] = alike.detach()
+            if config.consistency_weight:
+                drift = losses.consistency_loss(pictures[max(0, config.freeze - 1) :])
+                total = total + config.consistency_weight * drift
+                values["generator/drift"] = drift.detach()
+            divergence = losses.kl_to_normal(painting.mean, painting.log_variance)
+            total = total + config.kl_weight * divergence
+            values["generator/divergence"] = divergence.detach()
+        (total / config.accumulate).backward()
+        return values
+
+    def damsm_loss(self, pictures: Tensor, condition: Condition, species: Tensor) -> Tensor:
+        """Sentence and words loss of painted pictures with their captions (AttnGAN, equation 14)."""
+        features, gather = self.image(pictures), self.ranks.gather
+        species = gather(species)
+        scores = losses.sentence_scores(gather(condition.sentence), gather(features.pooled), self.gammas["gamma3"])
+        sentence = losses.matching_loss(scores, species)
+        return sentence + losses.words_loss(
+            gather(condition.words),
+            gather(condition.mask),
+            gather(features.regions),
+            species,
+            gammas=self.gammas,
+            share=(self.ranks.rank, self.ranks.world),
+        )
+
+    def state(self) -> dict[str, Any]:
+        """Everything that a resumed run needs."""
+        return {
+            "generator": self.generator.state_dict(),
+            "ema": self.ema.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "adversary": self.adversary.state_dict(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take over what `state` gave."""
+        self.generator.load_state_dict(state["generator"])
+        self.ema.network.load_state_dict(state["ema"])
+        checkpoint.load_optimizer(self.optimizer, state["optimizer"])
+        self.adversary.load_state_dict(state["adversary"])
+
+    @torch.no_grad()
+    def paint(self, condition: Condition, noise: Tensor) -> GeneratorOutput:
+        """Paint with the averaged weights."""
+        with self.fabric.autocast():
+            return self.ema.network(condition.to(self.device), noise.to(self.device))
+
+    @torch.no_grad()
+    def validate(self, loader: Loader, seed: int) -> dict[str, float]:
+        """Retrieval between painted pictures and their captions, and the distance of their features from real ones."""
+        draws = torch.Generator().manual_seed(seed)
+        found: dict[int, tuple[Tensor, ...]] = {}
+        for number, first in enumerate(range(0, len(loader), loader.batch_size)):
+            count = min(loader.batch_size, len(loader) - first)
+            noise = torch.randn(count, self.generator.noise, generator=draws)
+            if number % self.ranks.world != self.ranks.rank:
+                continue
+            batch = loader.in_order(first)
+            moved = batch.to(self.device)
+            assert moved.pictures is not None
+            with self.fabric.autocast():
+                condition = self.caption.encode(moved)
+                painted = self.paint(condition, noise).pictures[-1]
+                wholes = [self.image(pictures).pooled for pictures in (to_unit(moved.pictures), painted)]
+            found[number] = (*(x.float().cpu() for x in (*wholes, condition.sentence)), batch.species)
+        real, fake, sentences, species = (torch.cat(parts) for parts in zip(*self.ranks.collect(found), strict=True))
+        scores = metrics.retrieval(fake, sentences[None], species)
+        scores["frechet"] = distances.frechet_distance(real, fake)
+        return scores

@@ -1,0 +1,75 @@
+"""Starting a generator from a trained one with fewer stages."""
+
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from attngan.networks.discriminator import ConditionalDiscriminator
+from attngan.networks.generator import GENERATOR_KIND, Generator
+from attngan.runtime import checkpoint
+from datasets.errors import InputError
+
+
+def read(path: Path, kind: str) -> dict[str, Any]:
+    """The weights to start from, as `start_from` takes them.
+
+    Args:
+        path: a checkpoint of training, or a generator's weights alone: the discriminators then start afresh.
+        kind: of the checkpoint.
+
+    Raises:
+        InputError: for a file that is neither, or is damaged.
+    """
+    if checkpoint.kind_of(path) != GENERATOR_KIND:
+        return checkpoint.load(path, kind)[0]
+    weights, _ = checkpoint.load(path, GENERATOR_KIND)
+    return {"generator": weights, "ema": weights, "adversary": {"networks": {}}}
+
+
+def start_from(
+    state: dict[str, Any],
+    generator: Generator,
+    discriminators: dict[int, ConditionalDiscriminator],
+    *,
+    freeze: int,
+    path: Path,
+) -> None:
+    """Take over the weights of another run's checkpoint.
+
+    Frozen stages get its averaged weights, the others the live ones; stages that it lacks start afresh.
+
+    Args:
+        state: as saved by training. freeze: stages, from the first, that will not train.
+        path: where it came from, for messages.
+
+    Raises:
+        InputError: if it lacks a stage that is to be frozen, or the sizes of layers differ.
+    """
+    for stage in range(len(generator)):
+        source = state["ema" if stage < freeze else "generator"]
+        prefixes = ["augmentation.", "initial."] if stage == 0 else [f"refine.{stage - 1}."]
+        prefixes.append(f"heads.{stage}.")
+        wanted = {name: value for name, value in source.items() if name.startswith(tuple(prefixes))}
+        own = generator.state_dict()
+        if not wanted and stage < freeze:
+            raise InputError(f"{path}: has no stage {stage + 1} to freeze; lower --freeze")
+        _check_fit(wanted, own, path)
+        if stage < freeze:  # nothing of a frozen stage may stay as it was drawn
+            _check_fit({name: value for name, value in own.items() if name.startswith(tuple(prefixes))}, wanted, path)
+        generator.load_state_dict(wanted, strict=False)
+    for stage, network in discriminators.items():
+        prefix = f"{stage}."
+        trained = {
+            name.removeprefix(prefix): value
+            for name, value in state["adversary"]["networks"].items()
+            if name.startswith(prefix)
+        }
+        _check_fit(trained, network.state_dict(), path)
+        network.load_state_dict(trained, strict=False)
+
+
+def _check_fit(wanted: dict[str, Tensor], own: dict[str, Tensor], path: Path) -> None:
+    for name, value in wanted.items():
+        if name not in own or own[name].shape != value.shape:
+            raise InputError(f"{path}: does not fit at {name}; give the --base, widths and --blocks of that run")

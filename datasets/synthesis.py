@@ -1,0 +1,155 @@
+"""Who says what: planning the recordings of a corpus and making them, in pieces that survive an interruption."""
+
+import multiprocessing
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from datasets import audio, corpus, voices
+from datasets.corpus import Tables
+from datasets.errors import InputError
+from datasets.files import make_folder, replacing
+from datasets.picture_record import Entry, Spoken
+
+PIECE = 500  # recordings written at a time; what an interruption can lose
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One recording to make or to read: the rows of the tables, and where its sound comes from."""
+
+    picture: int
+    caption: int
+    voice: int
+    seed: int
+    text: str
+    own: Spoken | None = None
+
+
+def plan(
+    entries: list[Entry], *, engines: Sequence[str], training: int, measuring: int, voices_each: int, seed: int
+) -> tuple[Tables, list[Recording]]:
+    """Decide who says what: the tables of the corpus, and its recordings in order.
+
+    Training captions are spoken by voices of the heard kind only; validation and test captions once by a heard and
+    once by an unheard voice. Entries that bring their own recordings keep those.
+
+    Args:
+        engines: speech engines to use where they are installed.
+        training, measuring: how many captions of a picture are spoken, in the training and in the other splits.
+        voices_each: voices that speak each training caption.
+
+    Raises:
+        InputError: if speech is to be made and no engine is installed.
+    """
+    tables = Tables(species=sorted({entry.species for entry in entries}))
+    species = {name: number for number, name in enumerate(tables.species)}
+    spoken = any(not entry.recordings for entry in entries)
+    cast = _cast(engines) if spoken else []
+    tables.voice_names = [voice.name for voice in cast]
+    tables.voice_heard = [voice.heard for voice in cast]
+    heard = [number for number, voice in enumerate(cast) if voice.heard]
+    unheard = [number for number, voice in enumerate(cast) if not voice.heard]
+    if any(entry.recordings for entry in entries):
+        tables.voice_names.append("own")
+        tables.voice_heard.append(True)
+    recordings: list[Recording] = []
+    rng = np.random.default_rng(seed)
+    for entry in entries:
+        picture, first = len(tables.picture_names), len(tables.captions)
+        tables.picture_names.append(entry.name)
+        tables.picture_species.append(species[entry.species])
+        tables.picture_split.append(corpus.SPLITS.index(entry.split))
+        tables.captions.extend(entry.captions)
+        tables.caption_picture.extend([picture] * len(entry.captions))
+        for own_recording in entry.recordings:
+            caption = first + own_recording.caption if own_recording.caption >= 0 else -1
+            recordings.append(Recording(picture, caption, len(tables.voice_names) - 1, 0, "", own_recording))
+        if entry.recordings:
+            continue
+        learns = entry.split == "train"
+        for number in rng.permutation(len(entry.captions))[: training if learns else measuring]:
+            if learns:
+                chosen = list(rng.permutation(heard)[:voices_each])
+            else:
+                chosen = [int(rng.choice(pool)) for pool in (heard, unheard) if pool]
+            for voice in chosen:
+                jitter = int(rng.integers(2**31))
+                recordings.append(Recording(picture, first + int(number), int(voice), jitter, entry.captions[number]))
+    tables.recording_picture = [recording.picture for recording in recordings]
+    tables.recording_caption = [recording.caption for recording in recordings]
+    tables.recording_voice = [recording.voice for recording in recordings]
+    tables.recording_seed = [recording.seed for recording in recordings]
+    return tables, recordings
+
+
+def _cast(engines: Sequence[str]) -> list[voices.Voice]:
+    """The voices to speak with; what is missing is told on standard error."""
+    cast = [voice for voice in voices.available() if voice.engine in engines]
+    missing = [engine for engine in engines if engine not in {voice.engine for voice in cast}]
+    remedy = "; ".join(voices.INSTALL[engine] for engine in missing)
+    if not cast:
+        raise InputError(f"--engines {' '.join(engines)}: none is installed; {remedy or 'name one'}")
+    if missing:
+        print(f"warning: not installed, so without their voices: {', '.join(missing)} ({remedy})", file=sys.stderr)
+    if all(voice.heard for voice in cast):
+        print("warning: no voice is left for measuring only; add espeak to --engines", file=sys.stderr)
+    return cast
+
+
+def log_mel_of(recording: Recording, voice_name: str) -> np.ndarray:
+    """The recording's log-mel, [T, 40] float16."""
+    if recording.own is not None:
+        try:
+            wave = audio.load(recording.own.file)
+        except InputError as error:
+            raise InputError(f"{recording.own.origin}: {error}") from error
+    else:
+        wave = voices.synthesise(voices.by_name(voice_name), recording.text, recording.seed)
+    return audio.log_mel(wave).numpy().astype(np.float16)
+
+
+def pieces(folder: Path, count: int) -> list[tuple[int, Path]]:
+    """For each piece, the number of its first recording and its file."""
+    return [(first, folder / f"{first:08d}.npz") for first in range(0, count, PIECE)]
+
+
+def record(recordings: list[Recording], tables: Tables, folder: Path, workers: int) -> None:
+    """Make all recordings that are not in `folder` yet, in pieces that are whole or not there."""
+    make_folder(folder)
+    tasks = [
+        (piece, recordings[first : first + PIECE], tables.voice_names)
+        for first, piece in pieces(folder, len(recordings))
+    ]
+    open_tasks = [task for task in tasks if not task[0].is_file()]
+    done = len(recordings) - sum(len(task[1]) for task in open_tasks)
+    options = {"desc": "recordings", "unit": "recording", "file": sys.stderr, "mininterval": 1}
+    with tqdm(total=len(recordings), initial=done, **options) as progress:
+        if workers == 1 or len(open_tasks) <= 1:
+            for task in open_tasks:
+                progress.update(_record_piece(task))
+            return
+        context = multiprocessing.get_context("spawn")
+        with context.Pool(min(workers, len(open_tasks)), signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
+            for made in pool.imap_unordered(_record_piece, open_tasks):
+                progress.update(made)
+
+
+def _record_piece(task: tuple[Path, list[Recording], list[str]]) -> int:
+    path, recordings, voice_names = task
+    mels = [log_mel_of(recording, voice_names[recording.voice]) for recording in recordings]
+    with replacing(path) as temporary:
+        np.savez(temporary, mel=np.concatenate(mels), frames=[len(mel) for mel in mels])
+    return len(recordings)
+
+
+def recorded(folder: Path, count: int) -> Iterator[np.ndarray]:
+    """The log-mels of all pieces, in order."""
+    for _, path in pieces(folder, count):
+        with np.load(path) as piece:
+            yield from np.split(piece["mel"], np.cumsum(piece["frames"])[:-1])

@@ -1,0 +1,95 @@
+"""What all handlers of the page know in common: the painter, the judges, and the folder for files."""
+
+import secrets
+from contextlib import suppress
+from functools import cached_property
+from pathlib import Path
+
+import gradio as gr
+import torch
+
+from datasets import audio
+from datasets.errors import InputError
+from s2i.app.recording import Uploads
+from s2i.app.scores import Judge, SpeechMatch, load_judge
+from s2i.app.texts import SENTENCES
+from s2i.model.session import Description, Painter, Words
+
+MAX_SEED = 2**31 - 1
+NOTHING = "record something, drop a file, or click an example first"
+
+
+class Studio:
+    """Where everything is painted.
+
+    Args:
+        painter: paints.
+        scratch: a folder for files to download, and where gradio keeps uploads.
+    """
+
+    def __init__(self, painter: Painter, scratch: Path) -> None:
+        self.painter = painter
+        self.scratch = scratch
+        self.uploads = Uploads(scratch)
+
+    @cached_property
+    def judge(self) -> Judge | None:
+        """The held-out judge, where there is one."""
+        return load_judge(self.painter.folder)
+
+    @cached_property
+    def speech_match(self) -> SpeechMatch:
+        """The encoder that the painter was trained with."""
+        return SpeechMatch(self.painter.folder)
+
+    def warm_up(self) -> None:
+        """Load what was not needed to show the page, and paint once, so that nobody waits for it."""
+        with suppress(InputError):  # what is wrong is told to those who come across it
+            described = self.painter.read(SENTENCES[0])
+            picture = self.painter.paint(described, 0).stages[-1][0]
+            self.speech_match(picture, described.condition)
+            if self.judge:
+                self.judge(picture, SENTENCES[0])
+            self.painter.words(torch.randn(audio.SAMPLE_RATE, generator=torch.Generator().manual_seed(0)) / 100)
+
+    def ends(self, described: Description | None, second: str) -> tuple[Description, Description]:
+        """A description and a second sentence, said if the first was, so that like is mixed with like.
+
+        Raises:
+            InputError: if there is no description, or the sentence cannot be read or said.
+        """
+        if described is None:
+            raise InputError(f"morph: there is no first description; {NOTHING}")
+        one = described.ends[0] if described.ends else described
+        return one, self.painter.say(second) if one.spoken else self.painter.read(second)
+
+    def close(self, request: gr.Request) -> None:
+        """Remove what a person who left had uploaded."""
+        self.uploads.release(str(request.session_hash))
+
+
+def whole_seed(value: float | None) -> int:
+    """A whole number from what a number field may hold.
+
+    Raises:
+        InputError: if it is none, or out of range.
+    """
+    if isinstance(value, bool) or value is None or value != int(value) or not 0 <= value <= MAX_SEED:
+        raise InputError(f"noise number: should be a whole number from 0 to {MAX_SEED}; give such a number")
+    return int(value)
+
+
+def any_seed() -> int:
+    """A seed by chance."""
+    return secrets.randbelow(MAX_SEED)
+
+
+def sentence(error: InputError) -> str:
+    """An error as the page says it."""
+    text = str(error)
+    return text[:1].upper() + text[1:] + "."
+
+
+def joined(words: Words) -> str:
+    """Words without their times."""
+    return " ".join(word for word, _, _ in words)

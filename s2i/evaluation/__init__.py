@@ -1,0 +1,1 @@
+"""Who paints better: the rows of the table, their pictures, scores and pages."""

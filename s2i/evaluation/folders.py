@@ -1,0 +1,296 @@
+"""Scoring pictures that another model made: a folder of them and, where there is one, a table of their captions."""
+
+import functools
+import os
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+from tqdm import tqdm
+
+from attngan.evaluation import distances, scores
+from attngan.evaluation.evaluators import Evaluators, RealStatistics, Seen, together
+from datasets import audio, csv_source
+from datasets.captions import tokenize
+from datasets.corpus import decode
+from datasets.errors import InputError
+from datasets.loader import Batch, stack_mels, to_unit
+from s2i.evaluation.cache import Cache
+from s2i.model.speech_encoder import load_speech_encoder
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+MODES = ("RGB", "RGBA", "RGBX", "P", "PA")  # 8 bits in three colours, or a palette of such
+NAMES = {"1": "black and white", "L": "gray", "LA": "gray", "I": "gray of 32 bits", "F": "gray of 32 bits"}
+SMALLEST = 8  # px
+LARGEST = 128  # px; larger ones are reduced to it, as the photographs were of which there are statistics
+FEWEST = 4  # pictures: two halves of two
+CHUNK = 256  # pictures whose results are kept together
+TOGETHER = 64  # pictures looked at together
+RECORDINGS = 32  # heard together
+
+
+@dataclass(frozen=True)
+class Described:
+    """What a table says of N pictures, in their order.
+
+    Attributes:
+        captions: N, or None where the table has only recordings.
+        recordings: N files, or None where it has captions.
+        species: [N]; pictures of one class, or with the same caption or recording where there is no class column.
+    """
+
+    captions: list[str] | None
+    recordings: list[Path] | None
+    species: Tensor
+
+
+def score_folder(
+    folder: Path,
+    table: Path | None,
+    evaluators: Evaluators,
+    real: RealStatistics,
+    *,
+    speech: Path,
+    splits: int = 10,
+    seed: int = 0,
+    cache: Cache | None = None,
+) -> dict[str, Any]:
+    """Score the pictures of a folder, at any depth, each by its middle square.
+
+    The deviation of the Fréchet distance is that of the distances of two random halves of the pictures, which estimates
+    how much the distance of all of them would vary from one such set to the next.
+
+    Args:
+        table: CSV of the pictures' captions or recordings (`read_table`), or None to score quality alone.
+        speech: weights of the speech encoder that hears the recordings; it is read only if there are no captions.
+        splits: of the Inception Score.
+        seed: of what is random in the scores.
+        cache: where to keep what was seen, so that a scoring that was stopped goes on.
+
+    Returns:
+        The number of `pictures`, what `scores.quality` gives, and with captions what `scores.consistency` gives. With
+        recordings alone there is only `r_precision`, by the encoder that training used: the held-out one reads text.
+
+    Raises:
+        InputError: for a folder or table that is missing or bad, too few pictures, one that is broken, gray, of 16 bits
+            or smaller than 8 px, a bad recording, or features that are not finite.
+    """
+    folder = Path(folder)
+    pictures = find_pictures(folder)
+    if len(pictures) < max(splits, FEWEST):
+        needed = f"--splits {splits} needs {splits}" if splits > FEWEST else f"scoring needs {FEWEST}"
+        raise InputError(f"{folder}: {len(pictures)} pictures, {needed}; add pictures or give fewer splits")
+    described = None if table is None else read_table(Path(table), folder, pictures)
+    with tqdm(pictures, desc="checking", unit="picture", leave=False) as bar:
+        resolutions = [check_picture(path) for path in bar]
+    spoken = None
+    if described is not None and described.recordings is not None:
+        print(f"{table}: has no captions, so the held-out encoder, which reads text, gives no figure")
+        spoken = _hear(described.recordings, speech)
+    seen = _look_at_all(folder, pictures, resolutions, evaluators, cache)
+    found = {"pictures": len(pictures), **_quality(seen, real, splits, seed)}
+    if described is None:
+        return found
+    if spoken is not None:
+        _check_width(spoken, seen.matched, speech)
+        return {**found, "r_precision": scores.match(seen.matched, spoken, described.species, seed=seed)}
+    assert described.captions is not None
+    matched, judged = (encoder.read(described.captions) for encoder in (evaluators.matcher, evaluators.judge))
+    return {**found, **scores.consistency(seen, matched, judged, described.captions, described.species, seed=seed)}
+
+
+def find_pictures(folder: Path) -> list[Path]:
+    """The pictures of a folder at any depth, sorted; hidden files do not count.
+
+    Raises:
+        InputError: if it is not a folder, or none are in it.
+    """
+    if not os.path.isdir(folder):
+        reason = "is a file" if os.path.exists(folder) else "not found"
+        raise InputError(f"{folder}: {reason}; give the folder of the pictures")
+    found = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
+    )
+    if not found:
+        raise InputError(f"{folder}: no pictures in this folder; it needs files named {', '.join(SUFFIXES)}")
+    return found
+
+
+def check_picture(path: Path) -> int:
+    """The resolution in px at which a picture will be looked at, once its header says that it can be scored.
+
+    Raises:
+        InputError: if it is broken, not in 8 bits and three colours, or smaller than 8 px.
+    """
+    advice = "scores compare 8-bit colour pictures; convert it"
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path) as picture:
+                mode, size = picture.mode, picture.size
+                coded = str(picture.tile[0][3]) if picture.tile else ""
+    except Image.UnidentifiedImageError as error:
+        raise InputError(f"{path}: is not a picture in a known format; replace or remove it") from error
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+        raise InputError(f"{path}: not a readable picture ({error}); replace or remove it") from error
+    if mode.startswith("I;16") or ";16" in coded:
+        raise InputError(f"{path}: has 16 bits a channel; {advice}")
+    if mode not in MODES:
+        raise InputError(f"{path}: is {NAMES.get(mode, 'not in red, green and blue')} (mode {mode}); {advice}")
+    if min(size) < SMALLEST:
+        raise InputError(f"{path}: {size[0]}x{size[1]} px is too small; give at least {SMALLEST} px")
+    return min(*size, LARGEST)
+
+
+def read_table(path: Path, folder: Path, pictures: Sequence[Path]) -> Described:
+    """Read the table of a folder's pictures, one row for each.
+
+    The column image names a picture relative to the folder; caption is what it should show; recording, relative to the
+    table, is what was said, and is only used where there are no captions; class is optional.
+
+    Raises:
+        InputError: naming the line, for a column or field that is missing, a picture that is not in the folder or is
+            named twice, pictures without a row, or fewer than two classes, captions or recordings that differ.
+    """
+    rows = csv_source.rows(path, ("image",))
+    if not rows:
+        raise InputError(f"{path}: has no rows; add a line for each picture")
+    columns = {name for _, row in rows for name in row}
+    wanted = "caption" if "caption" in columns else "recording"
+    if wanted not in columns:
+        raise InputError(f"{path}: column 'caption' or 'recording' is missing; name one in the first line, and fill it")
+    needed = ["image", wanted, *(["class"] if "class" in columns else [])]
+    places = {os.path.abspath(picture): place for place, picture in enumerate(pictures)}
+    told: dict[int, tuple[str, str]] = {}
+    for line, row in rows:
+        where = f"{path}: line {line}"
+        for name in needed:
+            if not row.get(name):
+                raise InputError(f"{where}: {name} is empty; fill it in")
+        place = places.get(os.path.abspath(folder / row["image"]))
+        if place is None:
+            raise InputError(
+                f"{where}: image {row['image']} is no picture in {folder}; mend the name or remove the row"
+            )
+        if place in told:
+            raise InputError(f"{where}: image {row['image']} has a row already; give one row an image")
+        value = row[wanted]
+        if wanted == "caption" and not tokenize(value):
+            raise InputError(f"{where}: caption {value[:40]!r} has no English words; describe the picture")
+        if wanted == "recording" and not os.path.isfile(path.parent / value):
+            raise InputError(f"{where}: recording {value} not found; mend the path")
+        told[place] = value, row.get("class") or value
+    if missing := [picture for place, picture in enumerate(pictures) if place not in told]:
+        count = f"{len(missing)} of its {len(pictures)} pictures have no row in {path}"
+        raise InputError(f"{folder}: {count}, the first is {missing[0].relative_to(folder)}; add rows or move them out")
+    values = [told[place][0] for place in range(len(pictures))]
+    classes, species = np.unique([told[place][1] for place in range(len(pictures))], return_inverse=True)
+    if len(classes) < 2:
+        kind = "class" if "class" in needed else wanted
+        raise InputError(f"{path}: all rows have the same {kind}; R-precision chooses among different ones, give more")
+    if wanted == "caption":
+        return Described(values, None, torch.from_numpy(species))
+    return Described(None, [path.parent / value for value in values], torch.from_numpy(species))
+
+
+def _hear(recordings: Sequence[Path], speech: Path) -> Tensor:
+    """The sentences [N, D] of recordings by a speech encoder."""
+    encoder = load_speech_encoder(speech)
+    found = []
+    with tqdm(total=len(recordings), desc="listening", unit="recording", leave=False) as bar, torch.inference_mode():
+        for first in range(0, len(recordings), RECORDINGS):
+            mels, mask = stack_mels([audio.log_mel(audio.load(p)) for p in recordings[first : first + RECORDINGS]])
+            rows = torch.arange(len(mels))
+            found.append(encoder.encode(Batch(rows, rows, mels=audio.normalise(mels, mask), mel_mask=mask)).sentence)
+            bar.update(len(mels))
+    return torch.cat(found).clone()
+
+
+def _check_width(spoken: Tensor, matched: Tensor, speech: Path) -> None:
+    if spoken.shape[1] != matched.shape[1]:
+        widths = f"gives {spoken.shape[1]} dimensions, the image encoder {matched.shape[1]}"
+        raise InputError(f"{speech}: {widths}; take both from the same training")
+
+
+def _look_at_all(
+    folder: Path, pictures: Sequence[Path], resolutions: Sequence[int], evaluators: Evaluators, cache: Cache | None
+) -> Seen:
+    parts = []
+    with tqdm(total=len(pictures), desc="looking", unit="picture") as bar:
+        for first in range(0, len(pictures), CHUNK):
+            chunk = slice(first, first + CHUNK)
+            compute = functools.partial(_look, pictures[chunk], resolutions[chunk], evaluators, bar)
+            if cache is None:
+                parts.append(Seen(**compute()))
+            else:
+                about = [(path, path.stat()) for path in pictures[chunk]]
+                files = [[str(path.relative_to(folder)), kept.st_size, kept.st_mtime_ns] for path, kept in about]
+                identity = {"evaluators": evaluators.identity, "files": files}
+                parts.append(Seen(**cache.arrays("folder", identity, compute)))
+            bar.update(min(first + CHUNK, len(pictures)) - bar.n)  # those that were kept
+    return together(parts)
+
+
+def _look(pictures: Sequence[Path], resolutions: Sequence[int], evaluators: Evaluators, bar: tqdm) -> dict[str, Tensor]:
+    """What is seen in pictures of which those of one size are looked at together, in the order given."""
+    order, parts = [], []
+    for resolution in sorted(set(resolutions)):
+        same = [place for place, own_side in enumerate(resolutions) if own_side == resolution]
+        for first in range(0, len(same), TOGETHER):
+            places = same[first : first + TOGETHER]
+            parts.append(evaluators.look(torch.stack([_read(pictures[place]) for place in places])))
+            _check_finite(parts[-1], [pictures[place] for place in places])
+            order += places
+            bar.update(len(places))
+    return vars(together(parts)[torch.tensor(order).argsort()])
+
+
+def _read(path: Path) -> Tensor:
+    """The middle square of a picture, upright, [3, S, S] in [-1, 1] with S at most 128."""
+    picture = ImageOps.exif_transpose(decode(path.read_bytes(), str(path)))
+    resolution = min(picture.size)
+    left, top = (picture.width - resolution) // 2, (picture.height - resolution) // 2
+    square = picture.crop((left, top, left + resolution, top + resolution))
+    if resolution > LARGEST:
+        square = square.resize((LARGEST, LARGEST), Image.Resampling.LANCZOS)
+    return to_unit(torch.from_numpy(np.array(square)).permute(2, 0, 1))
+
+
+def _check_finite(seen: Seen, pictures: Sequence[Path]) -> None:
+    for name, values in vars(seen).items():
+        bad = (~values.isfinite()).flatten(1).any(1)
+        if bad.any():
+            path = pictures[int(bad.nonzero()[0])]
+            raise InputError(
+                f"{path}: {name} of it are not finite; the evaluators' weights are damaged, get them again"
+            )
+
+
+def _quality(seen: Seen, real: RealStatistics, splits: int, seed: int) -> dict[str, Any]:
+    """`scores.quality` with the deviation of the Fréchet distances of two random halves.
+
+    Half of the difference of two values estimates their deviation over the square root of two, which is that of twice
+    as many pictures.
+    """
+    from scipy.linalg import LinAlgWarning  # slow to import
+
+    count, width = seen.features.shape
+    if count <= width:
+        print(
+            f"{count} pictures for features of {width} dimensions: FID is too large; compare it by equal numbers only"
+        )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", LinAlgWarning)  # of few pictures, as was just said
+        found = scores.quality([seen], real, splits=splits, seed=seed)
+        order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
+        halves = [distances.moments(seen.features[half]) for half in (order[::2], order[1::2])]
+        found["fid"]["std"] = float(np.std([distances.frechet_from_moments(real.moments, half) for half in halves]))
+    return found

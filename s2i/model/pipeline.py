@@ -1,0 +1,235 @@
+"""The whole walk for people who use Python: `SpeechToImage.load()("bird.wav").save("outputs", "bird")`."""
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from attngan.networks.condition import Condition
+from attngan.networks.generator import Generator, load_generator
+from datasets import audio
+from datasets.cli import repository
+from datasets.errors import InputError
+from datasets.files import replacing
+from s2i.model import model_folder
+from s2i.model.speech_encoder import SpeechEncoder, load_speech_encoder
+
+MAX_SAMPLES = 100  # the attention of each takes about 7 MB
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """What was painted from one recording, or another condition, N times.
+
+    Attributes:
+        stages: one array [N, S, S, 3] uint8 for each stage, the smallest first.
+        attention: for each stage but the first [N, R, R, T] float32: how much each of the R x R regions of the stage
+            before looked at each segment of speech; sums to 1 over T.
+        segments: T times (start, end) in seconds; none of what was not spoken.
+        log_mel: [frames, 40] float32, 100 frames a second; no frames of what was not spoken.
+    """
+
+    stages: list[np.ndarray]
+    attention: list[np.ndarray]
+    segments: list[tuple[float, float]]
+    log_mel: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.stages[0])
+
+    def image(self, sample: int = 0, stage: int = -1) -> Image.Image:
+        """One picture, by default the first sample at the last, largest stage."""
+        return Image.fromarray(self.stages[stage][sample])
+
+    def save(self, folder: str | Path, name: str) -> list[Path]:
+        """Write every picture as FOLDER/NAME-SIDE.png, or NAME-SAMPLE-SIDE.png of several samples (from 1).
+
+        Raises:
+            InputError: if the folder cannot be written or the disk is full; a picture is whole or not there.
+        """
+        paths = []
+        for sample in range(len(self)):
+            number = f"-{sample + 1}" if len(self) > 1 else ""
+            for pictures in self.stages:
+                path = Path(folder) / f"{name}{number}-{pictures.shape[1]}.png"
+                with replacing(path) as temporary:
+                    Image.fromarray(pictures[sample]).save(temporary)
+                paths.append(path)
+        return paths
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What the speech encoder made of one recording.
+
+    Attributes:
+        condition: one caption, of T segments.
+        segments: T times (start, end) in seconds.
+        log_mel: [frames, 40] float32, 100 frames a second.
+    """
+
+    condition: Condition
+    segments: list[tuple[float, float]]
+    log_mel: np.ndarray
+
+
+class SpeechToImage:
+    """Paints spoken descriptions.
+
+    Args:
+        encoder: turns a recording into a condition.
+        generator: turns a condition into pictures.
+        device: where both run.
+        half: paint in bfloat16 where that is faster, as the generator was trained; colours differ by about 1 of 255.
+    """
+
+    def __init__(
+        self, encoder: SpeechEncoder, generator: Generator, device: torch.device, *, half: bool = False
+    ) -> None:
+        self.device, self.half = device, half
+        self.encoder = encoder.to(device).eval()
+        self.generator = generator.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+
+    @classmethod
+    def load(cls, folder: str | Path | None = None, device: str = "auto", *, half: bool = False) -> "SpeechToImage":
+        """The model of a folder with speech.safetensors and generator.safetensors, by default the one that is shipped.
+
+        Args:
+            device: "auto", a GPU where there is one, or a name that torch knows.
+            half: as for the class.
+
+        Raises:
+            InputError: if a file is missing, damaged, changed or something else, or the two do not fit together.
+        """
+        folder = repository() / "pretrained" if folder is None else Path(folder)
+        chosen = _device(device)
+        model_folder.check(folder)
+        encoder = load_speech_encoder(folder / model_folder.SPEECH)
+        generator, _ = load_generator(folder / model_folder.GENERATOR)
+        given, wanted = encoder.to_sentence.out_features, generator.augmentation.project.in_features
+        if given != wanted:
+            raise InputError(
+                f"{folder}: {model_folder.SPEECH} gives {given} dimensions, {model_folder.GENERATOR} wants {wanted}; "
+                "take both from the same training"
+            )
+        return cls(encoder, generator, chosen, half=half)
+
+    @torch.inference_mode()
+    def __call__(self, recording: audio.AnyRecording, *, samples: int = 1, seed: int = 0) -> Pictures:
+        """Paint what `recording` says, `samples` times.
+
+        The same recording, seed and sample give the same pixels on the same machine, however many samples are asked.
+
+        Args:
+            recording: a file; samples [N] at 16 kHz in [-1, 1]; or (samples [N] or [N, channels], rate in Hz).
+            samples: from 1 to 100.
+            seed: at least 0.
+
+        Raises:
+            InputError: if the recording is not one, or too short, too long or silent, or a number is out of range.
+        """
+        _check_numbers(samples, seed)
+        heard = self.hear(recording)
+        painted = self.paint(heard.condition, samples=samples, seed=seed)
+        return dataclasses.replace(painted, segments=heard.segments, log_mel=heard.log_mel)
+
+    @torch.inference_mode()
+    def hear(self, recording: audio.AnyRecording) -> Heard:
+        """Encode `recording`, which is as for a call and gives the same errors, without painting it."""
+        mel = audio.log_mel(audio.waveform(recording, integers=True))
+        mask = torch.ones(1, len(mel), dtype=torch.bool, device=self.device)
+        condition = self.encoder(audio.normalise(mel)[None].to(self.device), mask)
+        return Heard(condition, self.encoder.spans(len(mel)), mel.numpy())
+
+    @torch.inference_mode()
+    def paint(
+        self, condition: Condition, *, samples: int = 1, seed: int = 0, first: int = 0, stages: int | None = None
+    ) -> Pictures:
+        """Paint a condition of one caption, heard or read.
+
+        Args:
+            condition: of one caption.
+            samples: from 1 to 100.
+            seed: at least 0.
+            first: number of the first sample; 2 gives what would come third.
+            stages: paint only the first so many sizes, for speed; None paints all.
+
+        Raises:
+            InputError: if a number is out of range.
+        """
+        _check_numbers(samples, seed)
+        condition = condition.to(self.device)
+        painted: list[list[np.ndarray]] = []
+        looked: list[list[np.ndarray]] = []
+        for sample in range(first, first + samples):  # one by one: in a batch, rounding would depend on the others
+            draws = np.random.default_rng([seed, sample])
+            widths = (self.generator.noise, self.generator.arguments["conditioning"])
+            noise, epsilon = (self._normal(draws, width) for width in widths)
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
+                painting = self.generator(condition, noise, epsilon, stages=stages)
+            painted.append([_to_uint8(picture) for picture in painting.pictures])
+            looked.append([_to_map(attention) for attention in painting.attention])
+        return Pictures(
+            stages=[np.stack(stage) for stage in zip(*painted, strict=True)],
+            attention=[np.stack(stage) for stage in zip(*looked, strict=True)],
+            segments=[],
+            log_mel=np.zeros((0, audio.N_MELS), np.float32),
+        )
+
+    def _normal(self, draws: np.random.Generator, width: int) -> Tensor:
+        return torch.from_numpy(draws.standard_normal((1, width), dtype=np.float32)).to(self.device)
+
+
+def morph(one: Condition, other: Condition, share: float) -> Condition:
+    """A caption between two of one caption each: `one` at share 0, `other` at 1.
+
+    Sentences are mixed, and so are words or segments, once both sequences are stretched to a common length, which
+    itself goes from one's to the other's.
+
+    Raises:
+        InputError: if `share` is not from 0 to 1.
+    """
+    if not 0 <= share <= 1:
+        raise InputError(f"share {share:g}: out of range; give a value from 0 to 1")
+    if share in (0, 1):
+        return other if share else one
+    sequences = [condition.words[:, :, condition.mask[0]] for condition in (one, other)]
+    length = round(sequences[0].shape[2] * (1 - share) + sequences[1].shape[2] * share)
+    start, end = (F.interpolate(words, length, mode="linear", align_corners=True) for words in sequences)
+    return Condition(
+        torch.lerp(one.sentence, other.sentence, share),
+        torch.lerp(start, end, share),
+        torch.ones(1, length, dtype=torch.bool, device=one.mask.device),
+    )
+
+
+def _check_numbers(samples: int, seed: int) -> None:
+    if not 1 <= samples <= MAX_SAMPLES:
+        raise InputError(f"samples {samples}: out of range; give a value from 1 to {MAX_SAMPLES}")
+    if seed < 0:
+        raise InputError(f"seed {seed}: out of range; give a value at least 0")
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError) as error:  # the latter where torch was built without that device
+        raise InputError(f"device {name}: cannot be used here; give auto, cpu or cuda") from error
+
+
+def _to_uint8(picture: Tensor) -> np.ndarray:
+    """[1, 3, S, S] in [-1, 1] to [S, S, 3] uint8."""
+    return ((picture[0].clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 0).cpu().numpy()
+
+
+def _to_map(attention: Tensor) -> np.ndarray:
+    """[1, R * R, T] to [R, R, T]."""
+    side = round(attention.shape[1] ** 0.5)
+    return attention[0].reshape(side, side, -1).float().cpu().numpy()

@@ -1,0 +1,226 @@
+"""What the page can do, without the page: hear, read, say, mix, paint stage by stage, and tell how."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from attngan.networks.condition import Condition
+from datasets import voices
+from datasets.errors import InputError
+from s2i.model import replay
+from s2i.model.pipeline import Pictures, SpeechToImage, morph
+from s2i.model.replay import PaintingFile, Source
+from s2i.model.text_reader import TextReader, check_text
+from s2i.model.transcribe import Recogniser
+
+VOICE = "espeak-us"
+Words = list[tuple[str, float, float]]
+
+
+@dataclass(frozen=True)
+class Description:
+    """What is to be painted.
+
+    Attributes:
+        condition: one caption of T segments or words.
+        title: what to call it: the words that were typed, or "Your recording".
+        sources: where it comes from, one or two.
+        text: the words, where they are known.
+        parts: the T words of what was typed; none of speech.
+        segments: T times (start, end) in seconds of speech.
+        log_mel: [frames, 40] float32 of speech, else no frames.
+        waves: [N] at 16 kHz, one for each source that was heard.
+        notes: what a person should know about it.
+        ends: the two descriptions that it lies between, if it does.
+        share: of the second of them.
+    """
+
+    condition: Condition
+    title: str
+    sources: tuple[Source, ...]
+    text: str = ""
+    parts: tuple[str, ...] = ()
+    segments: list[tuple[float, float]] = field(default_factory=list)
+    log_mel: np.ndarray = field(default_factory=lambda: np.zeros((0, 40), np.float32))
+    waves: tuple[Tensor, ...] = ()
+    notes: tuple[str, ...] = ()
+    ends: "tuple[Description, Description] | None" = None
+    share: float = 0.0
+
+    @property
+    def wave(self) -> Tensor | None:
+        """The one recording [N] that it is, or None."""
+        return self.waves[0] if self.waves and self.ends is None else None
+
+    @property
+    def spoken(self) -> bool:
+        """Whether any of it was heard."""
+        return any(source.speech for source in self.sources)
+
+    @property
+    def typed(self) -> bool:
+        """Whether any of it was read."""
+        return any(source.text for source in self.sources)
+
+
+class Painter:
+    """The model of a folder, with all that goes with it.
+
+    Args:
+        folder: holds speech, generator and damsm weights, and perhaps a recogniser.
+
+    Raises:
+        InputError: if a file is missing or damaged.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.model = SpeechToImage.load(folder)
+        self.reader = TextReader(folder)
+        self._recogniser: Recogniser | None = None
+
+    def hear(self, wave: Tensor, title: str = "Your recording", text: str = "") -> Description:
+        """Samples [N] at 16 kHz as a description; `text` tells the words where they are known."""
+        heard = self.model.hear(wave)
+        return Description(
+            heard.condition,
+            title,
+            (Source(speech=replay.checksum(wave)),),
+            text=text,
+            segments=heard.segments,
+            log_mel=heard.log_mel,
+            waves=(wave,),
+        )
+
+    def read(self, text: str) -> Description:
+        """Typed words as a description.
+
+        Raises:
+            InputError: if there are none that the model knows, or too many.
+        """
+        read = self.reader(text)
+        notes = _notes(read.unknown)
+        if read.left_out:
+            notes = (*notes, f"only the first {len(read.words)} words are read; {read.left_out} were left out")
+        text = " ".join(text.split())
+        return Description(read.condition, text, (Source(text=text),), text, tuple(read.words), notes=notes)
+
+    def say(self, text: str, voice: str = VOICE) -> Description:
+        """Typed words, said by a synthetic voice, as a description from speech.
+
+        Raises:
+            InputError: if they cannot be said, or take longer than a recording may.
+        """
+        check_text(text)
+        text = " ".join(text.split())
+        unknown = self.reader(text).unknown  # refuses what is no English, which a voice would spell
+        described = self.hear(voices.synthesise(voices.by_name(voice), text, 0), text, text)
+        return replace(described, notes=_notes(unknown))
+
+    def between(self, one: Description, other: Description, share: float) -> Description:
+        """A description between two, `one` at share 0; of a mixture the first end counts."""
+        one, other = (described.ends[0] if described.ends else described for described in (one, other))
+        if share in (0, 1):
+            return other if share else one
+        return Description(
+            morph(one.condition, other.condition, share),
+            f"{one.title} → {other.title}, {share:.0%}",
+            one.sources + other.sources,
+            waves=one.waves + other.waves,
+            ends=(one, other),
+            share=share,
+        )
+
+    def stages(self, described: Description, seed: int, sample: int = 0) -> Iterator[Pictures]:
+        """Paint; first the smallest picture alone, then one more each time.
+
+        Raises:
+            InputError: if a number is out of range.
+        """
+        for stages in range(1, len(self.model.generator) + 1):
+            yield self.paint(described, seed, sample, stages)
+
+    def paint(self, described: Description, seed: int, sample: int = 0, stages: int | None = None) -> Pictures:
+        """Paint one sample, by default in all sizes."""
+        painted = self.model.paint(described.condition, seed=seed, first=sample, stages=stages)
+        return replace(painted, segments=described.segments, log_mel=described.log_mel)
+
+    def words(self, wave: Tensor) -> Words:
+        """What the recogniser understands, with times in seconds; the painter itself knows no words.
+
+        Raises:
+            InputError: if no recogniser is shipped with the model, or its packages are missing.
+        """
+        if self._recogniser is None:
+            self._recogniser = Recogniser(self.folder / "recogniser")
+        return self._recogniser.timed(wave)
+
+    def about(self, described: Description, pictures: Pictures, seed: int, sample: int) -> PaintingFile:
+        """How `pictures` were painted, to paint them again."""
+        return PaintingFile(
+            described.sources,
+            described.share,
+            seed,
+            sample,
+            replay.model_sums(self.folder, speech=described.spoken, text=described.typed),
+            replay.checksum(pictures.stages[-1][0]),
+        )
+
+
+def repaint(painter: Painter, about: PaintingFile, waves: Sequence[tuple[str, Tensor]]) -> tuple[Pictures, bool]:
+    """Paint what `about` tells of once more; and whether every pixel is the same.
+
+    Args:
+        waves: name and samples of the recordings given; each that `about` names must be among them.
+
+    Raises:
+        InputError: if the model is another, or a recording is missing or another.
+    """
+    about.check_model(painter.folder)
+    with _threads(about.threads):
+        pictures = painter.paint(_described(painter, about, waves), about.seed, about.sample)
+    return pictures, replay.checksum(pictures.stages[-1][0]) == about.pixels
+
+
+def _described(painter: Painter, about: PaintingFile, waves: Sequence[tuple[str, Tensor]]) -> Description:
+    sums = {replay.checksum(wave): wave for _, wave in waves}
+    described = []
+    for source in about.sources:
+        if source.text:
+            described.append(painter.read(source.text))
+        elif source.speech in sums:
+            described.append(painter.hear(sums[source.speech]))
+        elif waves:
+            raise InputError(f"{waves[0][0]}: is not the recording that this picture was painted from; give that one")
+        else:
+            raise InputError("recordings: none given, but this picture was painted from one; name it too")
+    return described[0] if len(described) == 1 else painter.between(described[0], described[1], about.share)
+
+
+@contextmanager
+def _threads(number: int) -> Iterator[None]:
+    """Compute with so many threads, which decides about rounding."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _notes(unknown: Sequence[str]) -> tuple[str, ...]:
+    if not unknown:
+        return ()
+    named = ", ".join(word[:20] for word in unknown[:8]) + ("..." if len(unknown) > 8 else "")
+    return (f"words that the model does not know: {named}",)
+
+
+@torch.inference_mode()
+def cosine(one: Tensor, other: Tensor) -> float:
+    """Cosine of two vectors [1, D]."""
+    return float(torch.nn.functional.cosine_similarity(one, other)[0])

@@ -1,0 +1,84 @@
+"""Typed descriptions: the text encoder beside the shipped model, which gives conditions that its generator knows."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from attngan.networks import encoders
+from attngan.networks.condition import Condition
+from datasets.captions import MAX_WORDS, pad, tokenize
+from datasets.cli import repository
+from datasets.errors import InputError
+from s2i.model.model_folder import DAMSM
+
+MAX_CHARACTERS = 1000
+
+
+@dataclass(frozen=True)
+class Read:
+    """What the text encoder made of one description.
+
+    Attributes:
+        condition: one caption, of T words.
+        words: the T words that were read.
+        unknown: what it did not know, in order, each once: words of English and of others.
+        left_out: how many words came after the last that is read.
+    """
+
+    condition: Condition
+    words: list[str]
+    unknown: list[str]
+    left_out: int
+
+
+class TextReader:
+    """The text encoder of a model folder.
+
+    Args:
+        folder: holds damsm.safetensors; by default the shipped model.
+
+    Raises:
+        InputError: if the file is missing, damaged, or of a DAMSM that never saw text.
+    """
+
+    def __init__(self, folder: str | Path | None = None) -> None:
+        folder = repository() / "pretrained" if folder is None else Path(folder)
+        self.path = folder / DAMSM
+        self.encoder, self.vocabulary = encoders.load_text_encoder(self.path)
+
+    @torch.inference_mode()
+    def __call__(self, text: str) -> Read:
+        """Read one description.
+
+        Raises:
+            InputError: if `text` is empty, too long, or has no word that the encoder knows.
+        """
+        check_text(text)
+        words = tokenize(text)
+        foreign = [word for word in re.findall(r"\w+", text.lower()) if not word.isascii()]
+        unknown = list(dict.fromkeys([word for word in words if word not in self.vocabulary] + foreign))
+        if not any(word in self.vocabulary for word in words):
+            named = f" (not known: {', '.join(word[:20] for word in unknown[:5])})" if unknown else ""
+            raise InputError(
+                f"text: has no word that the model knows{named}; it knows English descriptions of birds, such as "
+                '"a small yellow bird with black wings"'
+            )
+        tokens, mask = pad([self.vocabulary.encode(text)])
+        read = words[:MAX_WORDS]
+        return Read(self.encoder(tokens, mask), read, unknown, len(words) - len(read))
+
+
+def check_text(text: str) -> None:
+    """Check that `text` is neither empty nor endless.
+
+    Raises:
+        InputError: if it is.
+    """
+    if not text.strip():
+        raise InputError("text: is empty; describe a bird in English, such as: a small yellow bird with black wings")
+    if len(text) > MAX_CHARACTERS:
+        raise InputError(
+            f"text: has {len(text):,} characters; give at most {MAX_CHARACTERS:,}, of which {MAX_WORDS} words are read"
+        )

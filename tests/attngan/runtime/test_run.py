@@ -1,0 +1,322 @@
+import itertools
+import json
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from attngan.runtime import checkpoint
+from attngan.runtime.machine import make_fabric
+from attngan.runtime.optimisation import Ema, learning_rate
+from attngan.runtime.run import Run, describe, training_loop
+from datasets.errors import InputError
+
+
+@dataclass(frozen=True)
+class Options:
+    pictures: int = 100
+    checkpoint_every: int = 20
+    log_every: int = 10
+    validate_every: int = 50
+    width: int = 4
+    where: Path = Path("somewhere")
+    threads: int = 0
+
+
+def weight_of(average):
+    return float(average.network.weight.detach())
+
+
+def test_ema_by_hand():
+    network = nn.Linear(1, 1, bias=False)
+    nn.init.constant_(network.weight, 0.0)
+    average = Ema(network, half_life=100, ramp=0.1)
+    nn.init.constant_(network.weight, 1.0)
+    average.update(network, position=10_000, batch_size=100)  # one half-life: half of the way
+    assert weight_of(average) == pytest.approx(0.5)
+    average.update(network, position=10_000, batch_size=100)
+    assert weight_of(average) == pytest.approx(0.75)
+    average.update(network, position=10_000, batch_size=50)  # 1 - 0.25 * sqrt(0.5)
+    assert weight_of(average) == pytest.approx(1 - 0.25 * math.sqrt(0.5))
+
+
+def test_ema_warms_up():
+    network = nn.Linear(1, 1, bias=False)
+    nn.init.constant_(network.weight, 0.0)
+    average = Ema(network, half_life=1e6, ramp=0.1)
+    nn.init.constant_(network.weight, 8.0)
+    average.update(network, position=0, batch_size=32)  # the random start is forgotten at once
+    assert weight_of(average) == pytest.approx(8.0, rel=1e-6)
+    nn.init.constant_(network.weight, 0.0)
+    average.update(network, position=320, batch_size=32)  # half-life 0.1 * 320 = 32 pictures
+    assert weight_of(average) == pytest.approx(4.0, rel=1e-6)
+
+
+def test_ema_covers_buffers_and_copies_counters():
+    network = nn.BatchNorm1d(2)
+    average = Ema(network, half_life=10)
+    network.load_state_dict(
+        {**network.state_dict(), "running_mean": torch.full((2,), 4.0), "num_batches_tracked": torch.tensor(9)}
+    )
+    average.update(network, position=10_000, batch_size=10)
+    averaged = average.network.state_dict()
+    assert averaged["running_mean"].tolist() == [2.0, 2.0]
+    assert int(averaged["num_batches_tracked"]) == 9
+
+
+def test_ema_stays_apart_from_the_network():
+    network = nn.Sequential(nn.Linear(2, 2), nn.Dropout())
+    average = Ema(network, half_life=10)
+    nn.init.zeros_(network[0].weight)  # type: ignore[arg-type]
+    assert average.network.state_dict()["0.weight"].abs().sum() > 0
+    assert not average.network.training
+    assert not any(parameter.requires_grad for parameter in average.parameters())
+    assert network.training
+    assert all(parameter.requires_grad for parameter in network.parameters())
+
+
+def test_learning_rate_by_hand():
+    rate = learning_rate
+    assert [rate(p, 100, warm_up=4) for p in range(4)] == [0.25, 0.5, 0.75, 1.0]
+    assert rate(0, 100) == 1
+    assert rate(50, 100) == pytest.approx(0.5)
+    assert rate(100, 100) == pytest.approx(0)
+    assert rate(100, 100, final=0.1) == pytest.approx(0.1)
+    assert [rate(p, 100, flat=0.5, final=0.2) for p in (0, 25, 50)] == [1, 1, 1]
+    assert rate(75, 100, flat=0.5, final=0.2) == pytest.approx(0.6)
+    assert rate(10_000, 100, final=0.1) == pytest.approx(0.1)
+    assert rate(100, 100, flat=1.0) == pytest.approx(1)
+
+
+def test_learning_rate_never_rises_after_the_warm_up():
+    rates = [learning_rate(p, 1000, warm_up=100, flat=0.3, final=0.02) for p in range(1001)]
+    assert all(a <= b for a, b in itertools.pairwise(rates[:100]))
+    assert all(a >= b for a, b in itertools.pairwise(rates[100:]))
+    assert min(rates) > 0
+    assert max(rates) == 1
+
+
+@pytest.fixture
+def begin(tmp_path):
+    runs = []
+
+    def make(config=None, kind="job", **more):
+        run = Run(tmp_path / "run", kind, config or Options(), **more)
+        runs.append(run)
+        return run
+
+    yield make
+    for run in runs:
+        if hasattr(run, "board"):
+            run.close()
+
+
+def stats(run):
+    return [json.loads(line) for line in (run.folder / "stats.jsonl").read_text().splitlines()]
+
+
+def test_the_configuration_is_written_before_the_first_step(begin):
+    run = begin()
+    assert json.loads((run.folder / "config.json").read_text())["where"] == "somewhere"
+    assert not run.checkpoint.exists()
+
+
+def test_state_position_and_random_state_come_back(begin):
+    first = begin()
+    assert first.resume() is None
+    first.position = 40
+    torch.manual_seed(5)
+    torch.rand(3)
+    first.save({"weights": torch.ones(2), "more": {"x": None}})
+    following = torch.rand(3)
+    second = begin()
+    state = second.resume()
+    assert second.position == 40
+    assert torch.equal(state["weights"], torch.ones(2))
+    assert state["more"] == {"x": None}
+    assert torch.equal(torch.rand(3), following)
+
+
+def test_what_was_logged_after_the_checkpoint_is_dropped(begin):
+    first = begin()
+    first.resume()
+    for position in (10, 20, 30, 40):
+        first.position = position
+        first.log({"loss": position / 3})
+        if position == 20:
+            first.log({"validation": 1.0})
+            first.save({})
+    with open(first.folder / "stats.jsonl", "a") as file:
+        file.write('{"position": 1')  # the write that the kill interrupted
+    second = begin()
+    second.resume()
+    assert stats(second) == [
+        {"position": 10, "loss": 10 / 3},
+        {"position": 20, "loss": 20 / 3},
+        {"position": 20, "validation": 1.0},
+    ]
+    second.position = 30
+    second.log({"loss": 10.0})
+    assert stats(second)[-1] == {"position": 30, "loss": 10.0}
+
+
+def test_a_run_that_never_reached_a_checkpoint_begins_anew(begin):
+    first = begin()
+    first.resume()
+    first.position = 10
+    first.log({"loss": 1.0})
+    second = begin()
+    assert second.resume() is None
+    assert second.position == 0
+    assert stats(second) == []
+
+
+@pytest.mark.parametrize(("field", "value"), [("width", 5), ("where", Path("elsewhere"))])
+def test_another_configuration_is_refused_and_the_field_named(begin, field, value):
+    first = begin()
+    first.resume()
+    first.save({})
+    config = (first.folder / "config.json").read_text()
+    with pytest.raises(InputError, match=rf"{field} = .* not {value}") as error:
+        begin(replace(Options(), **{field: value}))
+    assert "\n" not in str(error.value)
+    assert (first.folder / "config.json").read_text() == config
+
+
+def test_what_does_not_change_the_result_may_change(begin):
+    first = begin()
+    first.resume()
+    first.save({})
+    begin(
+        replace(Options(), pictures=200, checkpoint_every=7, log_every=3, validate_every=9, threads=2),
+        may_change=("threads",),
+    )
+    with pytest.raises(InputError, match="threads"):
+        begin(replace(Options(), threads=3))
+
+
+def test_another_configuration_may_begin_where_nothing_was_saved(begin):
+    begin()
+    assert json.loads((begin(replace(Options(), width=9)).folder / "config.json").read_text())["width"] == 9
+
+
+def test_a_checkpoint_of_another_job_is_refused(begin):
+    first = begin()
+    first.resume()
+    first.save({})
+    with pytest.raises(InputError, match="holds a job, not a tune"):
+        begin(kind="tune").resume()
+
+
+def test_a_damaged_checkpoint_is_refused_and_kept(begin):
+    first = begin()
+    first.resume()
+    first.position = 10
+    first.log({"loss": 1.0})
+    first.save({"weights": torch.ones(100)})
+    data = first.checkpoint.read_bytes()[:-10]
+    first.checkpoint.write_bytes(data)
+    with pytest.raises(InputError, match="cut off"):
+        begin().resume()
+    assert first.checkpoint.read_bytes() == data
+    assert len(stats(first)) == 1
+
+
+def test_a_folder_that_cannot_be_written_is_refused(tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(InputError, match="cannot be written as a folder"):
+        Run(tmp_path / "file" / "run", "job", Options())
+
+
+def test_due_when_a_multiple_was_passed(begin):
+    run = begin()
+    passed = []
+    for position in range(8, 65, 8):
+        run.position = position
+        if run.due(20, 8):
+            passed.append(position)
+    assert passed == [24, 40, 64]  # 20, 40 and 60
+
+
+def drive(run, step, *, every=(), state=dict):
+    training_loop(run, iter(range(1000)), step, state, batch_size=10, every=every)
+
+
+def test_the_loop_logs_acts_and_saves_in_time(begin):
+    run = begin()
+    run.resume()
+    seen, acted = [], []
+
+    def step(batch):
+        seen.append((batch, run.position))
+        return {"loss": torch.tensor(float(run.position))}
+
+    drive(run, step, every=[(40, lambda: acted.append(run.position))], state=lambda: {"at": run.position})
+    assert seen == [(k, 10 * k) for k in range(10)]
+    assert [entry["position"] for entry in stats(run)] == list(range(10, 101, 10))
+    assert [entry["loss"] for entry in stats(run)] == list(range(0, 100, 10))
+    assert acted == [40, 80, 100]  # and at the end
+    assert checkpoint.load(run.checkpoint, "job")[0]["at"] == 100
+
+
+def test_two_actions_may_be_due_as_often_as_each_other(begin):
+    run = begin()
+    run.resume()
+    acted = []
+    drive(
+        run,
+        lambda batch: {},
+        every=[
+            (50, lambda: acted.append(("grid", run.position))),
+            (50, lambda: acted.append(("scores", run.position))),
+        ],
+    )
+    assert acted == [("grid", 50), ("scores", 50), ("grid", 100), ("scores", 100)]
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint(begin):
+    run = begin()
+    run.resume()
+    with pytest.raises(InputError, match="loss/words is not finite after 50 pictures") as error:
+        drive(
+            run,
+            lambda batch: {"loss": torch.tensor(1.0), "loss/words": torch.tensor(math.nan if batch > 3 else 1.0)},
+            state=lambda: {"at": run.position},
+        )
+    assert "\n" not in str(error.value)
+    assert checkpoint.load(run.checkpoint, "job")[0]["at"] == 40
+    assert stats(run)[-1]["position"] == 40
+
+
+def test_a_loss_that_is_not_finite_is_seen_before_anything_is_measured(begin):
+    # Validation and saving must not meet broken weights, whether or not the step is one that is logged.
+    run = begin(Options(checkpoint_every=1000, log_every=1000))
+    run.resume()
+    measured = []
+    with pytest.raises(InputError, match="not finite"):
+        drive(run, lambda batch: {"loss": torch.tensor(math.inf)}, every=[(50, lambda: measured.append(run.position))])
+    assert measured == []
+
+
+def test_a_finished_run_does_nothing_more(begin):
+    run = begin()
+    run.resume()
+    run.position = 100
+    drive(run, lambda batch: pytest.fail("stepped"))
+
+
+def test_an_unknown_precision_is_refused():
+    assert make_fabric("32-true").device.type in ("cpu", "cuda")
+    with pytest.raises(InputError, match="precision"):
+        make_fabric("16-true")
+
+
+def test_the_description_tells_machine_and_command():
+    description = describe(Options(), kind="job")
+    assert description["config"]["width"] == 4
+    assert description["kind"] == "job"
+    assert {"machine", "torch", "python", "commit", "command"} <= set(description)
+    json.dumps(description)

@@ -1,0 +1,72 @@
+import os
+
+import numpy as np
+import pytest
+import torch
+
+from attngan.networks.encoders import build_image_encoder
+from attngan.training.feature_cache import FeatureCache
+from datasets import prepare
+from datasets.corpus import Corpus
+from datasets.errors import InputError
+from datasets.loader import Pictures, to_unit
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    config = prepare.PrepareConfig(
+        source="drawn",
+        output=tmp_path_factory.mktemp("cache") / "birds.h5",
+        recordings_per_picture=0,
+        measuring_recordings_per_picture=0,
+        short_side=40,
+        engines=("espeak",),
+        drawn_pictures=30,
+        drawn_species=6,
+        workers=1,
+    )
+    return Corpus(prepare.build(config))
+
+
+@pytest.fixture
+def encoder():
+    torch.manual_seed(0)
+    return build_image_encoder({"trunk": "scratch", "size": 32, "width": 4, "blocks": [1, 1, 1, 1]}).eval()
+
+
+def cache_of(folder, corpus, encoder, views=2):
+    indices = corpus.pictures_of("train")
+    return FeatureCache(folder, corpus, indices, encoder, views=views, device=torch.device("cpu"))
+
+
+def test_features_are_those_of_the_trunk(tmp_path, corpus, encoder):
+    chosen = corpus.pictures_of("train")[[3, 0]]
+    cached = cache_of(tmp_path, corpus, encoder).features(torch.from_numpy(chosen), np.array([0, 1]))
+    pictures = Pictures(corpus, chosen, 32)
+    crops = [pictures.crop(int(chosen[0]), None), pictures.crop(int(chosen[1]), np.random.default_rng([1, chosen[1]]))]
+    with torch.no_grad():
+        expected = encoder.trunk(to_unit(torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2)))
+    torch.testing.assert_close(cached.local, expected.local, rtol=2e-3, atol=2e-3)  # kept in half precision
+    torch.testing.assert_close(cached.pooled, expected.pooled, rtol=2e-3, atol=2e-3)
+
+
+def test_it_is_computed_once_for_the_same_trunk_and_again_for_another(tmp_path, corpus, encoder):
+    cache_of(tmp_path, corpus, encoder)
+    (first,) = tmp_path.iterdir()
+    written = first.stat().st_mtime_ns
+    cache_of(tmp_path, corpus, encoder)
+    assert first.stat().st_mtime_ns == written
+    with torch.no_grad():
+        next(encoder.trunk.parameters()).add_(1)
+    cache_of(tmp_path, corpus, encoder)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_full_disk_is_told_and_leaves_nothing(tmp_path, corpus, encoder, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(InputError, match="No space left on device"):
+        cache_of(tmp_path, corpus, encoder)
+    assert list(tmp_path.iterdir()) == []

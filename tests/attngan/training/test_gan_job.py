@@ -1,0 +1,120 @@
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from attngan.networks.condition import Condition
+from attngan.networks.image_encoder import ImageEncoder, ScratchTrunk
+from attngan.runtime.machine import make_fabric
+from attngan.training.adversary import TEXTURE, close_ups
+from attngan.training.gan_config import GanConfig
+from attngan.training.gan_job import GanJob, together
+from datasets.errors import InputError
+from datasets.loader import Batch, to_unit
+
+CONFIG = GanConfig(
+    stages=2,
+    base=8,
+    widths=(4,),
+    blocks=(1,),
+    max_width=8,
+    discriminator_widths=(4,),
+    discriminator_max_width=8,
+    feature_width=4,
+    batch_size=8,
+    augmentation=(),
+    precision="32-true",
+    spectral=False,
+)
+GAMMAS = {"gamma1": 4.0, "gamma2": 5.0, "gamma3": 10.0}
+
+
+def encode(batch):
+    draws = torch.Generator().manual_seed(1)
+    count = len(batch)
+    return Condition(
+        torch.randn(8, 256, generator=draws)[:count],
+        torch.randn(8, 256, 3, generator=draws)[:count],
+        torch.ones(count, 3, dtype=torch.bool),
+    )
+
+
+def job_of(**changes):
+    torch.manual_seed(0)
+    image = ImageEncoder(ScratchTrunk(size=32, width=4, blocks=(1, 1, 1, 1))).eval().requires_grad_(False)
+    return GanJob(replace(CONFIG, **changes), image, SimpleNamespace(encode=encode), make_fabric("32-true"), GAMMAS)
+
+
+def birds(resolution=16):
+    pictures = torch.randint(
+        0, 256, (8, 3, resolution, resolution), dtype=torch.uint8, generator=torch.Generator().manual_seed(2)
+    )
+    return Batch(torch.arange(8), torch.arange(8) % 4, pictures)
+
+
+def test_in_parts_the_discriminators_learn_as_in_one_and_the_generator_nearly():
+    """Batch norm sees a part at a time; discriminators have none, and judge pictures painted so."""
+    jobs = [job_of(), job_of(accumulate=2)]
+    values = [job.step(birds(), 0) for job in jobs]
+    assert list(values[0]) == list(values[1])
+    for name, value in values[0].items():
+        if name != "generator/damsm":  # where a picture is told from the others of its part alone
+            assert float(values[1][name]) == pytest.approx(float(value), rel=0.2, abs=0.5), name
+    for weight, other in zip(*[job.generator.parameters() for job in jobs], strict=True):
+        assert (weight - other).abs().max() < 1e-3  # Adam's first step is one learning rate long
+
+
+def test_parts_are_put_together_in_the_order_of_the_batch():
+    rows = [torch.tensor([0, 2]).numpy(), torch.tensor([1, 3]).numpy()]
+    (whole,) = together([[torch.tensor([0.0, 2.0])], [torch.tensor([1.0, 3.0])]], rows)
+    assert whole.tolist() == [0, 1, 2, 3]
+
+
+def test_a_part_has_whole_pairs():
+    with pytest.raises(InputError, match="--batch-size 8: cannot be shared by 1 processes in 3 parts"):
+        job_of(accumulate=3)
+
+
+def test_close_ups_of_the_last_stage_are_judged_beside_those_of_photographs():
+    job = job_of(texture_width=4, base=32)
+    assert job.config.close_up == 32
+    batch = birds(64)
+    batch.close_ups = batch.pictures[:, :, :32, 32:]
+    seen = []
+    job.discriminators[TEXTURE].trunk.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach()))
+    values = job.step(batch, 0)
+    assert values["accuracy_real/texture"] >= 0
+    learning, judging = seen
+    assert torch.equal(learning[:8], to_unit(batch.close_ups))
+    assert learning.shape == (16, 3, 32, 32)
+    assert judging.shape == (8, 3, 32, 32)
+    assert not torch.equal(learning[8:], judging)  # another place of the same paintings
+    assert job.generator.heads[1].weight.grad.abs().sum() > 0
+    with pytest.raises(AssertionError, match="not asked for close-ups"):
+        job.step(birds(64), 0)
+    with pytest.raises(InputError, match=r"--texture-width: .* 32 px"):
+        replace(CONFIG, texture_width=4)
+
+
+def test_close_ups_are_cut_at_random_places():
+    ramp = torch.arange(16.0).expand(64, 3, 16, 16)
+    pictures = torch.cat([ramp, ramp.transpose(2, 3)], 1)  # channels 0-2 tell the column, 3-5 the row
+    pieces = close_ups(pictures, 4, torch.Generator().manual_seed(0))
+    assert torch.equal(pieces[:, :3].diff(dim=3), torch.ones(64, 3, 4, 3))
+    assert torch.equal(pieces[:, 3:].diff(dim=2), torch.ones(64, 3, 3, 4))
+    corners = {(int(piece[3, 0, 0]), int(piece[0, 0, 0])) for piece in pieces}
+    assert len(corners) > 40
+    for places in zip(*corners, strict=True):
+        assert (min(places), max(places)) == (0, 12)
+
+
+def test_during_the_warm_up_the_discriminators_alone_learn():
+    job = job_of(discriminator_warmup=16)
+    painter = [weight.detach().clone() for weight in job.generator.parameters()]
+    judges = [weight.detach().clone() for weight in job.adversary.networks.parameters()]
+    assert not any(name.startswith("generator") for name in job.step(birds(), 8))
+    assert all(torch.equal(*pair) for pair in zip(painter, job.generator.parameters(), strict=True))
+    assert not all(torch.equal(*pair) for pair in zip(judges, job.adversary.networks.parameters(), strict=True))
+    assert "generator/damsm" in job.step(birds(), 16)
+    assert not all(torch.equal(*pair) for pair in zip(painter, job.generator.parameters(), strict=True))
