@@ -29,7 +29,6 @@ def main(arguments: list[str]) -> None:
     else:
         found = evaluate(config)
         print(results.as_text(found))
-        print(results.ratios_as_text(found))
     print(config.output)
 
 

@@ -91,8 +91,8 @@ def generate(config: GenerateConfig) -> int:
         from s2i.model.text_reader import TextReader
 
         read = TextReader(config.model)(config.text)
-        if read.unknown:
-            print(f"note: words that the model does not know: {', '.join(read.unknown)}", file=sys.stderr)
+        for note in read.notes:
+            print(f"note: {note}", file=sys.stderr)
         pictures = _model(config).paint(read.condition, samples=config.samples, seed=int(config.seed))
         _tell(pictures.save(config.output, name_of(read.words)))
     if config.recordings:

@@ -35,8 +35,8 @@ class EmotionConfig:
     is set."""
     run: Path = Path("runs/emotion")
     """Folder of features and of each training's result; the same command goes on there."""
-    output: Path = Path("pretrained")
-    """Folder of emotion.safetensors, emotion.json, emotion.png and emotion.md."""
+    output: Path = Path("outputs/emotion")
+    """Folder of emotion.safetensors, emotion.json, emotion.png and emotion.md. The shipped one is pretrained."""
     recognisers: tuple[str, ...] = tuple(RECOGNISERS)
     """Which are compared: lstm, cnn, mlp, conv1d, alexnet, ours."""
     random_splits: int = 10

@@ -1,4 +1,4 @@
-"""What results.json says, as a table for a terminal, for the README, and as the ratios that models are compared by."""
+"""What results.json says: as a table for a terminal, as three rows for the README, and as the page of results."""
 
 import json
 import sys
@@ -9,14 +9,21 @@ from datasets import cli
 from datasets.errors import InputError
 from datasets.files import require_file, write_text
 
-BEGIN, END = "<!-- results: made by python -m s2i.evaluation.results -->", "<!-- end of results -->"
-RATIOS = (  # numerator, denominator, measure, what is wanted of the ratio
-    ("s2i", "stackgan", "inception_score", "at least 1.18"),
-    ("s2i", "stackgan", "fid", "at most 0.75"),
-    ("s2i", "stackgan", "r_precision_held_out", "at least 2"),
-    ("s2i", "attngan", "r_precision", "at least 0.95"),
-)
-EQUAL = {"s2i": "s2i_equal"}  # the row of the same kind that had no larger budget than its rivals
+BEGIN = "<!-- results: made by python -m s2i.evaluation.results pretrained/results.json -->"
+END = "<!-- end of results -->"
+SUMMARY = {  # rows of the README
+    "s2i": "**this model, from speech**",
+    "attngan": "AttnGAN, from written captions",
+    "stackgan": "StackGAN-v2, from written captions",
+}
+SUMMARY_COLUMNS = {  # of the README: ours to its
+    "IS ↑": "IS ↑",
+    "FID ↓": "FID ↓",
+    "held-out": "R-precision ↑, %",
+    "colours right, %": "colours right ↑, %",
+    "pictures": "trained on, pictures",
+}
+EQUAL = "s2i_equal"  # the shipped model with the budget of its rivals
 
 
 def columns(row: dict[str, Any]) -> dict[str, str]:
@@ -60,32 +67,6 @@ def as_text(found: dict[str, Any]) -> str:
     return "\n".join([*lines, f"IS, FID and KID by: {found['meta']['extractor']}"])
 
 
-def ratios(found: dict[str, Any]) -> list[tuple[str, float, str]]:
-    """What is compared with what, the ratio, and what is wanted of it, as far as its rows are there."""
-    rows, given = found["rows"], []
-    for above, below, measure, wanted in RATIOS:
-        for name in (above, EQUAL.get(above, above)):
-            if name in rows and below in rows and rows[below][measure]["mean"]:
-                ratio = rows[name][measure]["mean"] / rows[below][measure]["mean"]
-                given.append((f"{measure}, {name} / {below}", ratio, wanted))
-    retrieval = found.get("retrieval", {})
-    if {"text", "unseen_voices"} <= retrieval.keys():
-        ratio = retrieval["unseen_voices"]["r_precision"] / retrieval["text"]["r_precision"]
-        given.append(("R-precision of real photographs, unheard voices / text", ratio, "at least 0.90"))
-    return given
-
-
-def ratios_as_text(found: dict[str, Any]) -> str:
-    """The ratios, one in a line."""
-    return "\n".join(f"{what}: {ratio:.2f} (wanted {wanted})" for what, ratio, wanted in ratios(found))
-
-
-def ratios_as_markdown(found: dict[str, Any]) -> str:
-    """The ratios as a table."""
-    lines = [f"| {what.replace('_', ' ')} | {ratio:.2f} | {wanted} |" for what, ratio, wanted in ratios(found)]
-    return "\n".join(["| ratio | got | wanted |", "|---|---|---|", *lines])
-
-
 def noise_as_markdown(found: dict[str, Any]) -> str:
     """Direct against transcribed, condition by condition."""
     lines = ["| condition | direct | transcribed | word error rate, % |", "|---|---|---|---|"]
@@ -107,28 +88,53 @@ def retrieval_as_markdown(found: dict[str, Any]) -> str:
 
 
 def drawn_as_markdown(found: dict[str, Any]) -> str:
-    """What of the sentences about drawn birds is seen in the pictures, attribute by attribute."""
+    """What of the sentences about synthetic birds is seen in the pictures, attribute by attribute."""
     table = {name: row for name, row in found["drawn"].items() if name != "meta"}
     names = [name for name in table["real"] if not name.startswith("all")]
-    lines = ["| drawn birds: seen as said, % | all | " + " | ".join(names) + " |", "|---|---|" + "---|" * len(names)]
+    lines = ["| seen as said, % | all | " + " | ".join(names) + " |", "|---|---|" + "---|" * len(names)]
     for name, row in table.items():
         shares = " | ".join(f"{row[attribute]:.1f}" for attribute in names)
         lines.append(f"| {name} | {row['all']:.1f} ± {row['all_std']:.1f} | {shares} |")
     return "\n".join(lines)
 
 
-def block(found: dict[str, Any]) -> str:
-    """What stands in the README between its two marks."""
+def summary(found: dict[str, Any]) -> str:
+    """The rows that the README shows, as far as they were scored, and what to think of when comparing them."""
+    rows = {name: columns(found["rows"][name]) for name in SUMMARY if name in found["rows"]}
+    lines = ["| | " + " | ".join(SUMMARY_COLUMNS.values()) + " |", "|---|" + "---|" * len(SUMMARY_COLUMNS)]
+    lines += [f"| {SUMMARY[name]} | " + " | ".join(row[c] for c in SUMMARY_COLUMNS) + " |" for name, row in rows.items()]
+    parts = ["\n".join(lines)]
+    if EQUAL in found["rows"]:
+        equal = columns(found["rows"][EQUAL])
+        parts.append(
+            f"This model was trained on more pictures than the others. On as many as they ({equal['pictures']}) it reaches "
+            f"an FID of {equal['FID ↓']} and an R-precision of {equal['held-out']} %."
+        )
+    return "\n\n".join(parts)
+
+
+def page(found: dict[str, Any], pictures: str, curves: str) -> str:
+    """All tables of a page of results, and the pictures beside it, by the names of their files."""
     meta = found["meta"]
-    about = "\n".join(f"- `{name}`: {row['about']}" for name, row in found["rows"].items())
-    told = (
-        f"{meta['samples']} test captions at {meta['resolution']} px, seed {meta['seed']}, commit {meta['commit']}; "
-        f"IS, FID and KID by the {meta['extractor']}; `{meta['command']}`."
-    )
-    parts = [as_markdown(found), about, told, ratios_as_markdown(found)]
+    parts = [
+        as_markdown(found),
+        "\n".join(f"- `{name}`: {row['about']}" for name, row in found["rows"].items()),
+        f"{meta['samples']} captions of test species, pictures of {meta['resolution']} px. IS, FID and KID by the "
+        f"{meta['extractor']}. `{meta['command']}`, commit {meta['commit']}, seed {meta['seed']}, {meta['machine']}.",
+        f"![What each model painted]({pictures})",
+        "## Retrieval of photographs by the encoders alone",
+        retrieval_as_markdown(found),
+    ]
     if "drawn" in found:
-        parts.append(drawn_as_markdown(found))
-    return "\n\n".join([BEGIN, *parts, END])
+        parts += ["## Synthetic birds, of which everything is known", drawn_as_markdown(found)]
+    if "noise" in found:
+        parts += [
+            "## Direct against transcribed",
+            f"R-precision by the held-out judge, in percent, of {meta['noise_samples']} recordings each.",
+            noise_as_markdown(found),
+            f"![Direct against transcribed]({curves})",
+        ]
+    return "\n\n".join(parts)
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -146,25 +152,39 @@ def read(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: is not a results file ({error}); make it again with scripts/evaluate.sh") from error
 
 
-def update(readme: str, found: dict[str, Any]) -> str:
-    """The text of a README with the block of these results in the place of the one that it has.
+def update(text: str, block: str) -> str:
+    """`text` with `block` in the place of what stands between its two marks.
 
     Raises:
-        InputError: if it has no place for them.
+        InputError: if it has no place for it.
     """
-    before, mark, rest = readme.partition(BEGIN)
+    before, mark, rest = text.partition(BEGIN)
     _, other, after = rest.partition(END)
     if not (mark and other):
-        raise InputError(f"README.md: has no place for results; add the lines {BEGIN} and {END}")
-    return f"{before}{block(found)}{after}"
+        raise InputError(f"the page has no place for results; add the lines {BEGIN} and {END}")
+    return f"{before}{BEGIN}\n\n{block}\n\n{END}{after}"
+
+
+def updated(source: Path) -> dict[Path, str]:
+    """The README and the page beside the results file `source`, by path, as they should be with these results.
+
+    Raises:
+        InputError: if a file is missing, is no results file, or has no place for results.
+    """
+    found = read(source)
+    readme, about = cli.repository() / "README.md", source.with_suffix(".md")
+    require_file(about, "page of results")
+    blocks = {readme: summary(found), about: page(found, f"{source.stem}.jpg", f"{source.stem}.png")}
+    return {path: update(path.read_text(encoding="utf-8"), block) for path, block in blocks.items()}
 
 
 def main(arguments: list[str]) -> None:
-    """Put the table of pretrained/results.json, or of the file that is named, into the README."""
-    source = Path(arguments[0]) if arguments else cli.repository() / "pretrained/results.json"
-    readme = cli.repository() / "README.md"
-    write_text(readme, update(readme.read_text(encoding="utf-8"), read(source)))
-    print(readme, file=sys.stderr)
+    """Put the tables of the results file that is named into the README and into the page beside that file."""
+    if len(arguments) != 1 or arguments[0].startswith("-"):
+        raise InputError("results: name one results file, such as pretrained/results.json")
+    for path, text in updated(Path(arguments[0])).items():
+        write_text(path, text)
+        print(path, file=sys.stderr)
 
 
 if __name__ == "__main__":

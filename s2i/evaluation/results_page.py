@@ -17,36 +17,20 @@ SHOWN = 10  # captions
 def write(found: dict[str, Any], evaluation: Evaluation, output: Path) -> list[Path]:
     """Write the page (Markdown), the pictures and the curves beside `output`, under its name.
 
+    A page that is there keeps what stands outside of its marks for results.
+
     Raises:
-        InputError: if they cannot be written.
+        InputError: if they cannot be written, or if the page that is there has no place for results.
     """
     page, pictures, curves = (output.with_suffix(suffix) for suffix in (".md", ".jpg", ".png"))
     _draw(evaluation, list(found["rows"]), pictures)
-    meta = found["meta"]
-    parts = [
-        "# Results",
-        f"`{meta['command']}`, commit {meta['commit']}, seed {meta['seed']}, {meta['machine']}. {meta['samples']} "
-        f"captions of test species, pictures of {meta['resolution']} px. IS, FID and KID by the {meta['extractor']}.",
-        results.as_markdown(found),
-        "\n".join(f"- `{name}`: {row['about']}" for name, row in found["rows"].items()),
-        results.ratios_as_markdown(found),
-        f"![What each model painted]({pictures.name})",
-        "## Retrieval of photographs by the encoders alone",
-        results.retrieval_as_markdown(found),
-    ]
-    if "drawn" in found:
-        parts += ["## Drawn birds, of which everything is known", results.drawn_as_markdown(found)]
     written = [page, pictures]
     if "noise" in found:
         noise.draw(found["noise"], curves)
-        parts += [
-            "## Direct against transcribed",
-            f"R-precision by the held-out judge, in percent, of {meta['noise_samples']} recordings each.",
-            results.noise_as_markdown(found),
-            f"![Direct against transcribed]({curves.name})",
-        ]
         written.append(curves)
-    write_text(page, "\n\n".join(parts) + "\n")
+    tables = results.page(found, pictures.name, curves.name)
+    old = page.read_text(encoding="utf-8") if page.is_file() else f"# Results\n\n{results.BEGIN}\n{results.END}\n"
+    write_text(page, results.update(old, tables))
     return written
 
 
