@@ -9,13 +9,14 @@ import torch
 from attngan.evaluation import retrieval
 from attngan.networks import encoders
 from attngan.training import damsm
+from attngan.training.damsm_config import DamsmTrainingConfig
 from datasets import cli
 from datasets.corpus import Corpus
 from s2i.model.speech_encoder import SPEECH_KIND, SpeechEncoder, load_speech_encoder
 
 
 @dataclass(frozen=True)
-class SenConfig(damsm.DamsmTrainingConfig):
+class SenConfig(DamsmTrainingConfig):
     """Options of training the speech embedding network."""
 
     run: Path = Path("runs/sen")
