@@ -20,7 +20,7 @@ class ExportConfig:
     """Which weights are shipped, and where they go."""
 
     sen: Path = Path("runs/sen/best.safetensors")
-    """The speech encoder, made by scripts/train_sen.sh, or by scripts/train_damsm.sh --teacher speech."""
+    """The speech encoder, made by scripts/train_sen.sh, or by scripts/train_damsm.sh --modality speech."""
     gan: Path = Path("runs/gan/generator.safetensors")
     """The generator, made by scripts/train_gan.sh."""
     damsm: Path | None = None

@@ -34,7 +34,7 @@ class BaselinesConfig:
     sen: Path = Path("pretrained/speech.safetensors")
     """Speech encoder of all rows from speech but the text-free one."""
     text_free: Path = Path("runs/damsm-free/best.safetensors")
-    """DAMSM trained by scripts/train_damsm.sh --teacher speech: encoders and loss of the text-free row."""
+    """DAMSM trained by scripts/train_damsm.sh --modality speech: encoders and loss of the text-free row."""
     runs: Path = Path("runs/baselines")
     """Where the run folders go; the same command again goes on there."""
     output: Path = Path("outputs/baselines")

@@ -50,7 +50,7 @@ def load_text_encoder(path: Path) -> tuple[TextEncoder, Vocabulary]:
     """
     state, description = checkpoint.load(path, f"{DAMSM_KIND}-weights")
     if description.get("caption") != "text":
-        raise InputError(f"{path}: this DAMSM was trained without text; give one trained with --teacher text")
+        raise InputError(f"{path}: this DAMSM was trained without text; give one trained with --modality text")
     vocabulary = Vocabulary(description["vocabulary"])
     encoder = TextEncoder(n_words=len(vocabulary), cell=description.get("cell", "lstm"))
     _load_half(path, DAMSM_KIND, "caption", encoder, state)

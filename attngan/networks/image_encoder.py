@@ -11,8 +11,6 @@ from attngan.networks.condition import DIMENSION
 from datasets.errors import InputError
 from datasets.files import require_file
 
-TRUNKS = ("scratch", "inception")
-
 
 class TrunkFeatures(NamedTuple):
     """What a trunk sees: local [B, C, h, w] and pooled [B, G]."""

@@ -8,6 +8,7 @@ from torch import Tensor
 from attngan.networks.discriminator import ConditionalDiscriminator
 from attngan.networks.generator import GENERATOR_KIND, Generator
 from attngan.runtime import checkpoint
+from attngan.training.gan_networks import name_discriminators
 from datasets.errors import InputError
 
 
@@ -22,7 +23,8 @@ def read(path: Path, kind: str) -> dict[str, Any]:
         InputError: for a file that is neither, or is damaged.
     """
     if checkpoint.kind_of(path) != GENERATOR_KIND:
-        return checkpoint.load(path, kind)[0]
+        state, description = checkpoint.load(path, kind)
+        return {**state, "adversary": name_discriminators(state["adversary"], description["config"]["base"])}
     weights, _ = checkpoint.load(path, GENERATOR_KIND)
     return {"generator": weights, "ema": weights, "adversary": {"networks": {}}}
 
@@ -30,7 +32,7 @@ def read(path: Path, kind: str) -> dict[str, Any]:
 def start_from(
     state: dict[str, Any],
     generator: Generator,
-    discriminators: dict[int, ConditionalDiscriminator],
+    discriminators: dict[str, ConditionalDiscriminator],
     *,
     freeze: int,
     path: Path,
@@ -58,12 +60,12 @@ def start_from(
         if stage < freeze:  # nothing of a frozen stage may stay as it was drawn
             _check_fit({name: value for name, value in own.items() if name.startswith(tuple(prefixes))}, wanted, path)
         generator.load_state_dict(wanted, strict=False)
-    for stage, network in discriminators.items():
-        prefix = f"{stage}."
+    for name, network in discriminators.items():
+        prefix = f"{name}."
         trained = {
-            name.removeprefix(prefix): value
-            for name, value in state["adversary"]["networks"].items()
-            if name.startswith(prefix)
+            key.removeprefix(prefix): value
+            for key, value in state["adversary"]["networks"].items()
+            if key.startswith(prefix)
         }
         _check_fit(trained, network.state_dict(), path)
         network.load_state_dict(trained, strict=False)

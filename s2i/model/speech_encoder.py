@@ -156,7 +156,7 @@ SPEECH_KIND = "speech-encoder"
 
 
 def load_speech_encoder(path: Path) -> SpeechEncoder:
-    """The frozen speech encoder of a file that training SEN, or DAMSM with --teacher speech, wrote.
+    """The frozen speech encoder of a file that training SEN, or DAMSM with --modality speech, wrote.
 
     Raises:
         InputError: if the file is missing, damaged, or holds no speech encoder.

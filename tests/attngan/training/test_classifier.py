@@ -7,7 +7,9 @@ import torch
 
 from attngan.evaluation.classifier import load_classifier
 from attngan.runtime import checkpoint
+from attngan.runtime.run import Run
 from attngan.training import classifier
+from attngan.training.classifier_config import PRESETS
 from datasets import prepare
 from datasets.corpus import Corpus
 from datasets.errors import InputError
@@ -31,7 +33,7 @@ def birds(tmp_path_factory):
 
 
 def options(birds, run, **more):
-    return replace(classifier.PRESETS["tiny"], corpus=birds, run=run, threads=1, **more)
+    return replace(PRESETS["tiny"], corpus=birds, run=run, threads=1, **more)
 
 
 def test_every_species_is_trained_and_measured_with_different_pictures(birds):
@@ -62,13 +64,13 @@ def test_a_stopped_run_goes_on_to_the_same_digits(birds, tmp_path):
     class Killed(Exception):
         pass
 
-    def save(run, state, real=classifier.runtime.Run.save):
+    def save(run, state, real=Run.save):
         real(run, state)
         if run.position == 32:
             raise Killed
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(classifier.runtime.Run, "save", save)
+        patch.setattr(Run, "save", save)
         with pytest.raises(Killed):
             classifier.train(parts)
     classifier.train(parts)

@@ -6,10 +6,12 @@ import torch
 
 from attngan.networks.condition import Condition
 from attngan.networks.image_encoder import ImageEncoder, ScratchTrunk
+from attngan.runtime import checkpoint
 from attngan.runtime.machine import make_fabric
-from attngan.training.adversary import TEXTURE, close_ups
+from attngan.training.adversary import close_ups
 from attngan.training.gan_config import GanConfig
-from attngan.training.gan_job import GanJob, together
+from attngan.training.gan_job import GanJob, join_parts
+from attngan.training.gan_networks import TEXTURE
 from datasets.errors import InputError
 from datasets.loader import Batch, to_unit
 
@@ -67,7 +69,7 @@ def test_in_parts_the_discriminators_learn_as_in_one_and_the_generator_nearly():
 
 def test_parts_are_put_together_in_the_order_of_the_batch():
     rows = [torch.tensor([0, 2]).numpy(), torch.tensor([1, 3]).numpy()]
-    (whole,) = together([[torch.tensor([0.0, 2.0])], [torch.tensor([1.0, 3.0])]], rows)
+    (whole,) = join_parts([[torch.tensor([0.0, 2.0])], [torch.tensor([1.0, 3.0])]], rows)
     assert whole.tolist() == [0, 1, 2, 3]
 
 
@@ -95,6 +97,37 @@ def test_close_ups_of_the_last_stage_are_judged_beside_those_of_photographs():
         job.step(birds(64), 0)
     with pytest.raises(InputError, match=r"--texture-width: .* 32 px"):
         replace(CONFIG, texture_width=4)
+
+
+def numbered(state):
+    """The state of a job as checkpoints had it when discriminators were keyed by stage."""
+    numbers = {"32": "0", "64": "1", "features": "-1", "texture": "-2"}
+
+    def renamed(content):
+        return {f"{numbers[(parts := name.partition('.'))[0]]}{''.join(parts[1:])}": v for name, v in content.items()}
+
+    adversary = state["adversary"]
+    parts = {part: renamed(adversary[part]) for part in ("networks", "optimizers")}
+    return {**state, "adversary": {**adversary, **parts}}
+
+
+def test_a_checkpoint_that_numbers_its_discriminators_goes_on_to_the_same_digits(tmp_path):
+    jobs = [job_of(texture_width=4, base=32) for _ in range(2)]
+    batch = birds(64)
+    batch.close_ups = batch.pictures[:, :, :32, 32:]
+    jobs[0].step(batch, 0)
+    state = numbered(jobs[0].state())
+    assert {name.partition(".")[0] for name in state["adversary"]["networks"]} == {"0", "1", "-1", "-2"}
+    checkpoint.save(tmp_path / "old.safetensors", state, {"kind": "gan"})
+    jobs[1].restore(checkpoint.load(tmp_path / "old.safetensors", "gan")[0])
+    values = [{name: float(value) for name, value in job.step(batch, 8).items()} for job in jobs]
+    assert values[0] == values[1]
+    assert {name.split("/")[1] for name in values[0] if name.startswith("accuracy_real")} == {
+        "32",
+        "64",
+        "features",
+        "texture",
+    }
 
 
 def test_close_ups_are_cut_at_random_places():
