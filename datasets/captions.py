@@ -12,7 +12,7 @@ from datasets.errors import InputError
 
 PAD, UNKNOWN = "<end>", "<unk>"
 MAX_WORDS = 24  # CUB captions have 15 words on average; 97 % have at most 24.
-SHORTEST, LETTERS_PER_EDIT = 4, 4  # letters of a word that is compared with others, and for each edit that it may be off
+SHORTEST, LETTERS_PER_EDIT = 4, 4  # letters of a word that is compared with others, and for each edit allowed
 
 _tokenizer = RegexpTokenizer(r"[a-z0-9]+")
 

@@ -17,6 +17,7 @@ LIGHT = {"tyro", "typing_extensions", "docstring_parser", "typeguard"}
 ASK = """
 import contextlib, io, runpy, sys
 from importlib.metadata import packages_distributions
+before = set(sys.modules)  # setuptools, where it is installed, is there from the start
 for option in ("--help", "--dry-run"):
     sys.argv = ["command", option]
     printed = io.StringIO()
@@ -26,7 +27,7 @@ for option in ("--help", "--dry-run"):
         except SystemExit as leaving:
             assert not leaving.code, leaving.code
     assert printed.getvalue().strip(), option
-print(*sorted({{name.partition(".")[0] for name in sys.modules}} & packages_distributions().keys()))
+print(*sorted({{name.partition(".")[0] for name in sys.modules.keys() - before}} & packages_distributions().keys()))
 """
 
 

@@ -102,13 +102,15 @@ def summary(found: dict[str, Any]) -> str:
     """The rows that the README shows, as far as they were scored, and what to think of when comparing them."""
     rows = {name: columns(found["rows"][name]) for name in SUMMARY if name in found["rows"]}
     lines = ["| | " + " | ".join(SUMMARY_COLUMNS.values()) + " |", "|---|" + "---|" * len(SUMMARY_COLUMNS)]
-    lines += [f"| {SUMMARY[name]} | " + " | ".join(row[c] for c in SUMMARY_COLUMNS) + " |" for name, row in rows.items()]
+    lines += [
+        f"| {SUMMARY[name]} | " + " | ".join(row[c] for c in SUMMARY_COLUMNS) + " |" for name, row in rows.items()
+    ]
     parts = ["\n".join(lines)]
     if EQUAL in found["rows"]:
         equal = columns(found["rows"][EQUAL])
         parts.append(
-            f"This model was trained on more pictures than the others. On as many as they ({equal['pictures']}) it reaches "
-            f"an FID of {equal['FID ↓']} and an R-precision of {equal['held-out']} %."
+            "This model was trained on more pictures than the others. On as many as they "
+            f"({equal['pictures']}) it reaches an FID of {equal['FID ↓']} and an R-precision of {equal['held-out']} %."
         )
     return "\n\n".join(parts)
 
