@@ -13,6 +13,7 @@ import torch
 from attngan.runtime import checkpoint
 from attngan.runtime.machine import environment
 from attngan.runtime.run import describe
+from attngan.runtime.training_options import JobOptions
 from datasets import audio, cli, ravdess
 from datasets.errors import InputError
 from datasets.files import make_folder, require_file
@@ -27,7 +28,7 @@ REPORT = "emotion.json"
 
 
 @dataclass(frozen=True)
-class EmotionConfig:
+class EmotionConfig(JobOptions):
     """What is trained, on what, and how often."""
 
     ravdess: Path = Path("data/ravdess")
@@ -56,10 +57,9 @@ class EmotionConfig:
     """Of the epochs of each recogniser; less for a quick look."""
     workers: int = 1
     """Processes that train at the same time."""
-    seed: int = 0
-    """Of everything random."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for name in self.recognisers:
             cli.check_choice("recognisers", name, tuple(RECOGNISERS))
         if "ours" not in self.recognisers:
@@ -70,7 +70,6 @@ class EmotionConfig:
         cli.check_range("beginnings", self.beginnings, 0, self.folds - 1)
         cli.check_range("epoch_share", self.epoch_share, 1e-3, 100)
         cli.check_range("workers", self.workers, 1, 256)
-        cli.check_range("seed", self.seed, 0)
 
 
 PRESETS = {
