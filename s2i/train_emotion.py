@@ -8,6 +8,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+from attngan.runtime.training_options import JobOptions
 from datasets import cli, ravdess
 from datasets.errors import InputError
 from datasets.files import make_folder, require_file
@@ -23,7 +24,7 @@ NAMES = ("lstm", "cnn", "mlp", "conv1d", "alexnet", "ours")  # of `s2i.emotion.r
 
 
 @dataclass(frozen=True)
-class EmotionConfig:
+class EmotionConfig(JobOptions):
     """What is trained, on what, and how often."""
 
     ravdess: Path = Path("data/ravdess")
@@ -52,10 +53,9 @@ class EmotionConfig:
     """Of the epochs of each recogniser; less for a quick look."""
     workers: int = 1
     """Processes that train at the same time."""
-    seed: int = 0
-    """Of everything random."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for name in self.recognisers:
             cli.check_choice("recognisers", name, NAMES)
         if "ours" not in self.recognisers:
@@ -66,7 +66,6 @@ class EmotionConfig:
         cli.check_range("beginnings", self.beginnings, 0, self.folds - 1)
         cli.check_range("epoch_share", self.epoch_share, 1e-3, 100)
         cli.check_range("workers", self.workers, 1, 256)
-        cli.check_range("seed", self.seed, 0)
 
 
 PRESETS = {

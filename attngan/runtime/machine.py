@@ -59,12 +59,12 @@ def make_fabric(precision: str) -> Fabric:
     return fabric
 
 
-def start(options: TrainingOptions) -> Fabric:
+def start(config: TrainingOptions) -> Fabric:
     """Threads, seed, device and precision of a training, before anything of it is built."""
-    if options.threads:
-        torch.set_num_threads(options.threads)
-    torch.manual_seed(options.seed)
-    return make_fabric(options.precision)
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    torch.manual_seed(config.seed)
+    return make_fabric(config.precision)
 
 
 def ranks_of(fabric: Fabric) -> Ranks:

@@ -15,7 +15,7 @@ from attngan.runtime.optimisation import set_learning_rate
 from attngan.runtime.ranks import ALONE, Ranks
 from attngan.training import losses
 from attngan.training.gan_networks import TEXTURE
-from datasets.loader import rows_of_share
+from attngan.training.picture_batches import split_rows
 
 Pictures = Mapping[str, Tensor]
 """Batches [B, 3, S, S] by the name of the discriminator that judges them."""
@@ -54,23 +54,6 @@ def diff_augment(
     return pictures
 
 
-def close_ups(pictures: Tensor, resolution: int, generator: torch.Generator, ranks: Ranks = ALONE) -> Tensor:
-    """A square of `resolution` px from a random place of each picture: [B, 3, S, S] to [B, 3, R, R].
-
-    Args:
-        ranks: the processes that the whole batch is shared by.
-    """
-    n, _, full, _ = pictures.shape
-    places = ranks.share(torch.rand(2, n * ranks.world, generator=generator), dim=1)
-    corners = (places * (full - resolution + 1)).long().t().tolist()
-    return torch.stack(
-        [
-            x[:, top : top + resolution, left : left + resolution]
-            for x, (top, left) in zip(pictures, corners, strict=True)
-        ]
-    )
-
-
 def mismatched(species: Tensor, generator: torch.Generator) -> Tensor:
     """For each of B pictures the index of one of another species, at random; [B].
 
@@ -80,11 +63,6 @@ def mismatched(species: Tensor, generator: torch.Generator) -> Tensor:
     alone = ~different.any(1)
     different[alone] = ~torch.eye(len(species), dtype=torch.bool)[alone]
     return different.float().multinomial(1, generator=generator)[:, 0].to(species.device)
-
-
-def split_rows(rows: int, parts: int) -> list[Any]:
-    """The rows of each of `parts` equal parts of a batch; all of them at once where there is one part."""
-    return [rows_of_share(rows, part, parts) for part in range(parts)] if parts > 1 else [slice(None)]
 
 
 @dataclass(frozen=True)

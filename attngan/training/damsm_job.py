@@ -16,9 +16,9 @@ from attngan.runtime.machine import ranks_of
 from attngan.runtime.optimisation import Ema, learning_rate, set_learning_rate
 from attngan.runtime.ranks import ALONE, Ranks, share_batch_norms
 from attngan.training import losses
-from attngan.training.adversary import split_rows
 from attngan.training.damsm_config import DamsmTrainingConfig
 from attngan.training.feature_cache import FeatureCache
+from attngan.training.picture_batches import split_rows
 from datasets.captions import Vocabulary
 from datasets.loader import Batch, to_unit
 

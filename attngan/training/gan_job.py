@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint as recompute
@@ -17,7 +16,7 @@ from attngan.runtime.machine import ranks_of
 from attngan.runtime.optimisation import Ema, learning_rate, set_learning_rate
 from attngan.runtime.ranks import share_batch_norms
 from attngan.training import growing, losses
-from attngan.training.adversary import Adversary, Penalty, Pictures, close_ups, split_rows
+from attngan.training.adversary import Adversary, Penalty, Pictures
 from attngan.training.gan_config import GanConfig
 from attngan.training.gan_networks import (
     FEATURES,
@@ -26,25 +25,10 @@ from attngan.training.gan_networks import (
     build_generator,
     name_discriminators,
 )
+from attngan.training.picture_batches import close_ups, join_parts, pyramid, split_rows
 from datasets.loader import Batch, Loader, to_unit
 
 KIND = "gan"
-
-
-def pyramid(pictures: Tensor, stages: int) -> list[Tensor]:
-    """Real pictures [B, 3, S, S] at every stage's size, the smallest first; each halving averages 2x2 pixels."""
-    sizes = [pictures]
-    for _ in range(stages - 1):
-        sizes.append(torch.nn.functional.avg_pool2d(sizes[-1], 2))
-    return sizes[::-1]
-
-
-def join_parts(parts: list[list[Tensor]], rows: list[Any]) -> list[Tensor]:
-    """The pictures of each stage, whose parts are `rows` of the batch, as one batch again."""
-    if len(parts) == 1:
-        return parts[0]
-    order = torch.from_numpy(np.concatenate(rows)).argsort()
-    return [torch.cat(stage)[order.to(stage[0].device)] for stage in zip(*parts, strict=True)]
 
 
 @dataclass

@@ -52,26 +52,26 @@ def start_from(
         source = state["ema" if stage < freeze else "generator"]
         prefixes = ["augmentation.", "initial."] if stage == 0 else [f"refine.{stage - 1}."]
         prefixes.append(f"heads.{stage}.")
-        wanted = {name: value for name, value in source.items() if name.startswith(tuple(prefixes))}
-        own = generator.state_dict()
-        if not wanted and stage < freeze:
+        trained = _starting_with(prefixes, source)
+        fresh = generator.state_dict()
+        if not trained and stage < freeze:
             raise InputError(f"{path}: has no stage {stage + 1} to freeze; lower --freeze")
-        _check_fit(wanted, own, path)
+        _check_fit(trained, fresh, path)
         if stage < freeze:  # nothing of a frozen stage may stay as it was drawn
-            _check_fit({name: value for name, value in own.items() if name.startswith(tuple(prefixes))}, wanted, path)
-        generator.load_state_dict(wanted, strict=False)
+            _check_fit(_starting_with(prefixes, fresh), trained, path)
+        generator.load_state_dict(trained, strict=False)
     for name, network in discriminators.items():
-        prefix = f"{name}."
-        trained = {
-            key.removeprefix(prefix): value
-            for key, value in state["adversary"]["networks"].items()
-            if key.startswith(prefix)
-        }
+        theirs = _starting_with([f"{name}."], state["adversary"]["networks"])
+        trained = {key.removeprefix(f"{name}."): value for key, value in theirs.items()}
         _check_fit(trained, network.state_dict(), path)
         network.load_state_dict(trained, strict=False)
 
 
-def _check_fit(wanted: dict[str, Tensor], own: dict[str, Tensor], path: Path) -> None:
-    for name, value in wanted.items():
-        if name not in own or own[name].shape != value.shape:
+def _starting_with(prefixes: list[str], state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value for name, value in state.items() if name.startswith(tuple(prefixes))}
+
+
+def _check_fit(trained: dict[str, Tensor], fresh: dict[str, Tensor], path: Path) -> None:
+    for name, value in trained.items():
+        if name not in fresh or fresh[name].shape != value.shape:
             raise InputError(f"{path}: does not fit at {name}; give the --base, widths and --blocks of that run")

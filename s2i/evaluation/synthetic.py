@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from attngan.evaluation.attributes import ATTRIBUTES, SIDE, Reader, named, train_reader
+from attngan.evaluation.attributes import ATTRIBUTES, SIDE, Reader, claimed_attributes, train_reader
 from attngan.networks import encoders
 from attngan.networks.condition import CaptionEncoder
 from attngan.networks.generator import Generator, load_generator
@@ -101,7 +101,7 @@ def measure(config: DrawnConfig) -> dict[str, dict[str, float]]:
     captions = [corpus.recording_caption[recordings[index][0]] for index in loader.indices]
     if len(loader) < FOLDS or min(captions) < 0:
         raise InputError(f"{config.corpus}: too few test recordings, or not of captions; build one of --source drawn")
-    claims = [named(corpus.captions[caption]) for caption in captions]
+    claims = [claimed_attributes(corpus.captions[caption]) for caption in captions]
     others = [claims[k] for k in exchanged(corpus.species[loader.indices])]
     reader = train_reader(
         config.reader, pictures=config.reader_pictures, drawn=config.reader_drawings, seed=config.seed

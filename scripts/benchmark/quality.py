@@ -27,7 +27,7 @@ from attngan.networks.image_encoder import ImageEncoder
 from attngan.networks.text_encoder import TextEncoder
 from attngan.runtime.machine import environment
 from attngan.training.gan_config import GanConfig
-from attngan.training.gan_job import pyramid
+from attngan.training.picture_batches import pyramid
 from datasets import cli
 from datasets.captions import pad
 from datasets.corpus import Corpus

@@ -22,6 +22,7 @@ from attngan.networks.encoders import load_image_encoder, load_text_encoder
 from attngan.networks.generator import load_generator
 from attngan.runtime import checkpoint
 from attngan.training import losses
+from attngan.training.classifier_config import ClassifierConfig
 from attngan.training.gan_config import GanConfig
 from datasets import cli, corpus
 from datasets.captions import Vocabulary
@@ -30,6 +31,7 @@ from datasets.errors import InputError
 from s2i import train_damsm, train_gan, train_sen
 from s2i.model.speech_encoder import load_speech_encoder
 from s2i.train_damsm import DamsmConfig
+from s2i.train_emotion import EmotionConfig
 from s2i.train_sen import SenConfig
 
 JOBS = {"damsm": train_damsm, "sen": train_sen, "gan": train_gan}
@@ -538,7 +540,7 @@ def fields_that_are_read() -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("job", list(JOBS))
-def test_every_option_is_read(job):
-    missing = {field.name for field in dataclasses.fields(CONFIGS[job])} - fields_that_are_read()
+@pytest.mark.parametrize("config", [*CONFIGS.values(), ClassifierConfig, EmotionConfig])
+def test_every_option_is_read(config):
+    missing = {field.name for field in dataclasses.fields(config)} - fields_that_are_read()
     assert not missing, f"declared and never used: {sorted(missing)}"

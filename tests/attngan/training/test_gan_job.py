@@ -8,9 +8,8 @@ from attngan.networks.condition import Condition
 from attngan.networks.image_encoder import ImageEncoder, ScratchTrunk
 from attngan.runtime import checkpoint
 from attngan.runtime.machine import make_fabric
-from attngan.training.adversary import close_ups
 from attngan.training.gan_config import GanConfig
-from attngan.training.gan_job import GanJob, join_parts
+from attngan.training.gan_job import GanJob
 from attngan.training.gan_networks import TEXTURE
 from datasets.errors import InputError
 from datasets.loader import Batch, to_unit
@@ -65,12 +64,6 @@ def test_in_parts_the_discriminators_learn_as_in_one_and_the_generator_nearly():
             assert float(values[1][name]) == pytest.approx(float(value), rel=0.2, abs=0.5), name
     for weight, other in zip(*[job.generator.parameters() for job in jobs], strict=True):
         assert (weight - other).abs().max() < 1e-3  # Adam's first step is one learning rate long
-
-
-def test_parts_are_put_together_in_the_order_of_the_batch():
-    rows = [torch.tensor([0, 2]).numpy(), torch.tensor([1, 3]).numpy()]
-    (whole,) = join_parts([[torch.tensor([0.0, 2.0])], [torch.tensor([1.0, 3.0])]], rows)
-    assert whole.tolist() == [0, 1, 2, 3]
 
 
 def test_a_part_has_whole_pairs():
@@ -128,18 +121,6 @@ def test_a_checkpoint_that_numbers_its_discriminators_goes_on_to_the_same_digits
         "features",
         "texture",
     }
-
-
-def test_close_ups_are_cut_at_random_places():
-    ramp = torch.arange(16.0).expand(64, 3, 16, 16)
-    pictures = torch.cat([ramp, ramp.transpose(2, 3)], 1)  # channels 0-2 tell the column, 3-5 the row
-    pieces = close_ups(pictures, 4, torch.Generator().manual_seed(0))
-    assert torch.equal(pieces[:, :3].diff(dim=3), torch.ones(64, 3, 4, 3))
-    assert torch.equal(pieces[:, 3:].diff(dim=2), torch.ones(64, 3, 3, 4))
-    corners = {(int(piece[3, 0, 0]), int(piece[0, 0, 0])) for piece in pieces}
-    assert len(corners) > 40
-    for places in zip(*corners, strict=True):
-        assert (min(places), max(places)) == (0, 12)
 
 
 def test_during_the_warm_up_the_discriminators_alone_learn():

@@ -97,7 +97,7 @@ def test_a_perfect_painter_scores_as_the_drawings(config, monkeypatch):
     recordings = corpus.recordings_by_picture(False)
     truth: dict[str, list[int]] = {name: [] for name in ATTRIBUTES}
     for index in corpus.pictures_of("test"):
-        claim = synthetic.named(corpus.captions[corpus.recording_caption[recordings[index][0]]])
+        claim = synthetic.claimed_attributes(corpus.captions[corpus.recording_caption[recordings[index][0]]])
         for name, choices in ATTRIBUTES.items():
             truth[name].append(choices.index(claim[name]) if name in claim else 0)
     known = {name: torch.tensor(values) for name, values in truth.items()}
