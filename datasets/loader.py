@@ -260,7 +260,7 @@ class Loader:
         self, chosen: list[int], rows: np.ndarray, generator: torch.Generator | None
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Normalised log-mels of `rows` of the recordings `chosen` for a whole batch, with their mask."""
-        mels, mask = stack_mels([self.corpus.mel(chosen[row]) for row in rows])
+        mels, mask = audio.stack_mels([self.corpus.mel(chosen[row]) for row in rows])
         if self.augment and generator is not None:
             whole = None
             if len(rows) < len(chosen):
@@ -273,11 +273,3 @@ class Loader:
 def _stack(squares: list[np.ndarray]) -> torch.Tensor:
     """[S, S, 3] each to [B, 3, S, S]."""
     return torch.from_numpy(np.stack(squares)).permute(0, 3, 1, 2)
-
-
-def stack_mels(mels: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Pad [T_i, 40] log-mels with zeros to ([B, T, 40], mask [B, T], True where a frame is)."""
-    mask = torch.zeros(len(mels), max(len(mel) for mel in mels), dtype=torch.bool)
-    for row, mel in enumerate(mels):
-        mask[row, : len(mel)] = True
-    return torch.nn.utils.rnn.pad_sequence(mels, batch_first=True), mask

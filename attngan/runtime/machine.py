@@ -11,11 +11,11 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 
+from attngan.runtime.device import PRECISIONS
 from attngan.runtime.ranks import Ranks, launched
 from datasets.cli import check_choice, repository
 from datasets.errors import InputError
 
-PRECISIONS = ("bf16-mixed", "32-true")
 PATIENCE = timedelta(hours=2)  # with processes that are late, since one may be filling a cache for all
 
 
