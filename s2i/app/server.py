@@ -133,7 +133,7 @@ def _page(config: AppConfig, folder: Path) -> "tuple[gradio.Blocks, Studio, dict
     from s2i.model.session import Session  # these take seconds to import, which --help need not wait for
 
     painter = Session(config.model)
-    painter.reader  # what is missing for typed words should show before the page opens
+    _ = painter.reader  # what is missing for typed words should show before the page opens
     try:
         from starlette.middleware import Middleware
         from starlette.middleware.trustedhost import TrustedHostMiddleware

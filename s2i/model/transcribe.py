@@ -102,12 +102,12 @@ class Recogniser:
         if decoder.hyp() is None:
             return []
         seconds = len(wave) / audio.SAMPLE_RATE
-        found = []
+        words = []
         for part in decoder.seg():  # its frames are 10 ms; variants are called red(2)
             if part.word[0] not in "<[+":  # silence and noise: <sil>, [NOISE], ++BREATH++
                 start, end = (min(max(0.0, n / 100 - PADDING), seconds) for n in (part.start_frame, part.end_frame + 1))
-                found.append((part.word.partition("(")[0], start, end))
-        return found
+                words.append((part.word.partition("(")[0], start, end))
+        return words
 
 
 class WhisperFolder:

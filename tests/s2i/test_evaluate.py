@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from s2i.evaluation.painters import Trials
 
 from attngan.evaluation import classifier
 from attngan.networks.encoders import build_image_encoder
@@ -18,7 +19,6 @@ from datasets.errors import InputError
 from s2i import evaluate, export_evaluators
 from s2i.evaluation import baselines, painters, transcripts
 from s2i.evaluation.evaluation import EvaluateConfig, Evaluation
-from s2i.evaluation.painters import Trials
 
 BLUEPRINT = {"trunk": "scratch", "size": 32, "width": 4, "blocks": [1, 1, 1, 1]}
 SIDE = 16
