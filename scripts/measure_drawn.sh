@@ -22,5 +22,5 @@ step "$python" -m s2i.train_sen "${birds[@]}" --run "$folder/sen" "${damsm[@]}" 
     "${matching[@]}"
 step "$python" -m s2i.train_gan "${birds[@]}" --run "$folder/gan" "${damsm[@]}" "${sen[@]}" "${painting[@]}"
 step "$python" -m s2i.train_gan "${birds[@]}" --run "$folder/gan-text" "${damsm[@]}" "${painting[@]}" --condition text
-step "$python" -m s2i.evaluation.synthetic --corpus "$folder/birds.h5" "${damsm[@]}" "${sen[@]}" --gan "$folder/gan/generator.safetensors" \
+step "$python" -m s2i.evaluate_synthetic --corpus "$folder/birds.h5" "${damsm[@]}" "${sen[@]}" --gan "$folder/gan/generator.safetensors" \
     --text-gan "$folder/gan-text/generator.safetensors" --reader "$folder/reader.safetensors" --output "$folder/drawn.json"

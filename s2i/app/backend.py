@@ -13,7 +13,7 @@ from datasets.errors import InputError
 from s2i.app.matching import HeldOutMatcher, SpeechMatch, load_held_out_matcher
 from s2i.app.texts import SENTENCES
 from s2i.app.uploads import Uploads
-from s2i.model.session import Description, Painter, Words
+from s2i.model.session import Description, Session, Words
 
 MAX_SEED = 2**31 - 1
 NO_RECORDING = "record something, drop a file, or click an example first"
@@ -27,7 +27,7 @@ class Backend:
         scratch: a folder for files to download, and where gradio keeps uploads.
     """
 
-    def __init__(self, session: Painter, scratch: Path) -> None:
+    def __init__(self, session: Session, scratch: Path) -> None:
         self.session = session
         self.scratch = scratch
         self.uploads = Uploads(scratch)
@@ -35,12 +35,12 @@ class Backend:
     @cached_property
     def matcher(self) -> HeldOutMatcher | None:
         """The held-out DAMSM, where there is one."""
-        return load_held_out_matcher(self.session.folder)
+        return load_held_out_matcher(self.session.folder.path)
 
     @cached_property
     def speech_match(self) -> SpeechMatch:
         """The encoder that the generator was trained with."""
-        return SpeechMatch(self.session.folder)
+        return SpeechMatch(self.session.folder.path)
 
     def warm_up(self) -> None:
         """Load what was not needed to show the page, and paint once, so that nobody waits for it."""

@@ -8,7 +8,7 @@ from tyro.conf import Positional
 
 from datasets import cli
 from datasets.errors import InputError
-from datasets.recordings import Handler, print_each
+from datasets.recordings import read_each
 from s2i.emotion import FILE
 
 if TYPE_CHECKING:
@@ -46,13 +46,15 @@ def main(arguments: list[str]) -> int:
     if not config.recordings:
         raise InputError("recordings: none given; name at least one recording, or a folder of them")
 
-    def prepare() -> Handler:
-        from s2i.emotion import SpeechEmotion
+    failures: list[InputError] = []
+    listener = None
+    for recording in read_each(config.recordings, failures):
+        if listener is None:
+            from s2i.emotion import SpeechEmotion
 
-        listener = SpeechEmotion.load(config.model)
-        return lambda wave, name: [f"{name}\t{describe(listener(wave))}"]
-
-    return print_each(config.recordings, prepare)
+            listener = SpeechEmotion.load(config.model)
+        print(f"{recording.name}\t{describe(listener(recording.wave))}", flush=True)
+    return 2 if failures else 0
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from s2i.evaluation.painters import Trials
 
 from attngan.evaluation import classifier
 from attngan.runtime import checkpoint
@@ -16,7 +17,6 @@ from datasets.errors import InputError
 from s2i import evaluate, export_evaluators
 from s2i.evaluation import baselines, painters, transcripts
 from s2i.evaluation.evaluation import EvaluateConfig, Evaluation
-from s2i.evaluation.painters import Trials
 from tests.helpers import write_classifier, write_damsm
 
 SIDE = 16

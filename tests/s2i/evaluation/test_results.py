@@ -75,15 +75,17 @@ def test_the_encoders_alone_have_a_table(found):
 
 
 def test_synthetic_birds_and_noise_are_on_the_page_where_they_were_measured(found):
-    assert "Synthetic" not in results.page(found, "a.jpg", "a.png")
+    assert "Synthetic" not in results.page(found, pictures="a.jpg", curves="a.png")
     found["drawn"] = {"real": {"head": 99.0, "all": 98.0, "all_std": 0.5}, "meta": {}}
     score = {"mean": 20.0, "std": 2.0}
     found["noise"] = [{"condition": "babble", "level": 5.0, "s2i": score, "transcribe": score, "word_error_rate": 70.0}]
     found["meta"]["noise_samples"] = 10
-    page = results.page(found, "a.jpg", "a.png")
+    found["full_size"] = {"fine_detail": 3.456}
+    page = results.page(found, pictures="a.jpg", curves="a.png", drawings=["a-grid.png"])
     assert "| real | 98.0 ± 0.5 | 99.0 |" in page
     assert "| babble 5 | 20.0 ± 2.0 | 20.0 ± 2.0 | 70.0 |" in page
-    assert page.index("(a.jpg)") < page.index("(a.png)")
+    assert "| fine detail | 3.456 |" in page
+    assert page.index("(a.jpg)") < page.index("(a.png)") < page.index("(a-grid.png)")
 
 
 def test_the_readme_has_three_rows_and_their_caveat(found):
@@ -135,8 +137,9 @@ def test_a_changed_figure_would_be_noticed():
     changed["rows"]["s2i"]["fid"]["mean"] += 1
     assert results.summary(changed) not in README.read_text(encoding="utf-8")
     page = SHIPPED.with_suffix(".md").read_text(encoding="utf-8")
-    assert results.page(results.read(SHIPPED), "results.jpg", "results.png") in page
-    assert results.page(changed, "results.jpg", "results.png") not in page
+    files = {"pictures": "results.jpg", "curves": "results.png"}
+    assert results.page(results.read(SHIPPED), **files) in page
+    assert results.page(changed, **files) not in page
 
 
 @pytest.mark.parametrize("arguments", [[], ["--help"], ["a.json", "b.json"]])

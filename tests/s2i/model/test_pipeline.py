@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from attngan.runtime import checkpoint
+from attngan.runtime.device import HALF, SINGLE
 from datasets import audio
 from s2i import SpeechToImage
 from s2i.model import model_folder
@@ -178,7 +179,7 @@ def test_painting_imports_nothing_that_only_training_needs():
 
 
 def test_in_half_precision_it_paints_nearly_the_same(model, wav):
-    whole, half = (SpeechToImage.load(model, "cpu", half=half)(wav) for half in (False, True))
+    whole, half = (SpeechToImage.load(model, "cpu", precision=precision)(wav) for precision in (SINGLE, HALF))
     for a, b in zip(whole.stages, half.stages, strict=True):
         assert np.abs(a.astype(int) - b).mean() < 2.5
         assert (a != b).any()  # it really is another precision

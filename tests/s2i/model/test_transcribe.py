@@ -9,6 +9,7 @@ import torch
 
 from datasets import audio, corpus, voices
 from datasets.corpus import Tables
+from s2i import transcribe as command
 from s2i.model import transcribe
 from s2i.model.transcribe import Recogniser, WhisperFolder, word_error_rate
 from tests.helpers import refused
@@ -228,7 +229,7 @@ def run(capsys):
     """Run the command; gives (exit code, lines of stdout, lines of stderr)."""
 
     def run(*arguments):
-        code = transcribe.main([str(argument) for argument in arguments])
+        code = command.main([str(argument) for argument in arguments])
         out, err = capsys.readouterr()
         return code, out.splitlines(), err.splitlines()
 
