@@ -7,6 +7,7 @@ from typing import Any
 
 from datasets import cli
 from datasets.files import write_text
+from datasets.lock import alone_in
 from s2i.evaluation import results
 from s2i.evaluation.evaluate_config import EvaluateConfig
 from s2i.model.model_folder import DAMSM, SPEECH
@@ -18,7 +19,8 @@ def main(arguments: list[str]) -> None:
     """Score what the command line asks for and print it."""
     description = "Score every model on the same captions, or --folder: pictures that another model made."
     config = cli.parse(EvaluateConfig, PRESETS, arguments, description=description)
-    figures = evaluate(config) if config.folder is None else evaluate_folder(config, config.folder)
+    with alone_in(config.work):
+        figures = evaluate(config) if config.folder is None else evaluate_folder(config, config.folder)
     print(results.as_text(figures))
     for name, value in figures.get("full_size", {}).items():
         print(f"{name}: {value:.3f}" if isinstance(value, float) else f"{name}: {value}")

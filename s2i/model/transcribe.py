@@ -6,6 +6,7 @@ CMU Sphinx listens, with a language model and a pronunciation dictionary of capt
 import hashlib
 import importlib
 import json
+import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -20,6 +21,7 @@ from datasets import audio, cli, files
 from datasets.captions import tokenize
 from datasets.corpus import Corpus
 from datasets.errors import InputError
+from datasets.json_file import read_json
 from datasets.language_model import TrigramModel
 
 Recording: TypeAlias = str | Path | Tensor | np.ndarray
@@ -121,7 +123,7 @@ class WhisperFolder:
     """
 
     def __init__(self, folder: str | Path) -> None:
-        if not (Path(folder) / "config.json").is_file():
+        if not os.path.isfile(Path(folder) / "config.json"):
             raise InputError(f"{folder}: no Whisper model in it (config.json); give the folder of a downloaded one")
         transformers = _package("transformers", "transformers")
         try:
@@ -168,7 +170,7 @@ def _read_about(folder: Path) -> dict[str, Any]:
     """What `from_captions` noted about its files, once they are found to be those."""
     path = files.require_file(folder / ABOUT, "recogniser")
     try:
-        about: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        about: dict[str, Any] = read_json(path, "recogniser", AGAIN, dict)
         sums = {name: files.sha256(folder / name) for name in about["files"]}
         if sums == about["files"] and {"identity", "unknown_words"} <= about.keys():
             return about
@@ -214,8 +216,8 @@ def recogniser(corpus_file: Path, model: Path | None = None) -> Recogniser | Whi
         InputError: if a file is missing or damaged, or if a package is missing.
     """
     if model:
-        return WhisperFolder(model) if (model / "config.json").is_file() else Recogniser(model)
-    if not corpus_file.exists() and corpus_file.resolve() == cli.repository() / "data" / "cub.h5":
+        return WhisperFolder(model) if os.path.isfile(model / "config.json") else Recogniser(model)
+    if not os.path.exists(corpus_file) and corpus_file.resolve() == cli.repository() / "data" / "cub.h5":
         return Recogniser(cli.repository() / SHIPPED)
     corpus = Corpus(corpus_file)
     learnt = np.flatnonzero(np.isin(corpus.caption_picture, corpus.pictures_of("train")))

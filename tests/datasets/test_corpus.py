@@ -56,9 +56,8 @@ def test_more_frames_than_are_written_at_once(write_small):
 
 def test_jpeg_bytes_are_kept(write_small, small_pictures):
     encoded = [corpus.encode(Image.fromarray(picture)) for picture in small_pictures]
-    path = write_small("jpeg.h5", pictures=encoded)
-    with h5py.File(path) as file:
-        assert [file["pictures/encoded"][number].tobytes() for number in range(6)] == encoded
+    stored = Corpus(write_small("jpeg.h5", pictures=encoded))
+    assert [stored.encoded(number) for number in range(6)] == encoded
 
 
 def test_groups_by_picture(small):
@@ -120,11 +119,9 @@ def test_a_file_cut_off_anywhere_is_refused(write_small, kept):
     [
         ("schema", "something", "not a corpus"),
         ("schema", None, "not a corpus"),
-        ("version", 2, "version 2"),
+        ("version", 3, "version 3, this code reads versions 1 and 2"),
         ("version", None, "version None"),
         ("complete", False, "not finished"),
-        ("sources", "{", "damaged"),
-        ("config", None, "damaged"),
     ],
 )
 def test_wrong_attributes_are_refused(write_small, name, value, words):
@@ -176,7 +173,7 @@ def test_a_failing_write_leaves_the_old_file_and_nothing_else(write_small, tmp_p
         write_small(pictures=failing([b"x"], 1))
     with pytest.raises(ValueError, match="11 log-mels for 12 recordings"):
         write_small(mels=MELS[:11])
-    with pytest.raises(ValueError, match="shorter"):
+    with pytest.raises(ValueError, match="5 pictures for 6 names"):
         write_small(pictures=[b"x"] * 5)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
