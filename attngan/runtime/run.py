@@ -63,12 +63,12 @@ class Run:
             busy = f"{self.folder}: another process is training in it; wait until it ends, or use another --run folder"
             self._lock = Lock(self.folder / ".lock", busy)
             _OPEN[self.folder.resolve()] = self
-            try:
-                self._check_same(may_change)
-            except InputError:
-                self.close()
-                raise
             remove_leftovers(self.folder)
+        try:
+            self._check_same(may_change)
+        except InputError:
+            self.close()
+            raise
         self.ranks.wait()  # before one writes what another still compares
         if ranks.main:
             write_text(self.folder / "config.json", as_json(config))
