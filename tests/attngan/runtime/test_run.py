@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import resource
 import signal
+import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
@@ -338,7 +339,9 @@ def log_until(run, position):
 
 
 @pytest.mark.parametrize("grows", ["stats.jsonl", "events of TensorBoard"])
-def test_a_full_disk_is_one_line_wherever_it_shows(begin, grows):
+def test_a_full_disk_is_one_line_wherever_it_shows(begin, grows, monkeypatch):
+    printed = []
+    monkeypatch.setattr(threading, "excepthook", printed.append)
     run = begin()
     run.resume()
     if grows != "stats.jsonl":
@@ -353,3 +356,5 @@ def test_a_full_disk_is_one_line_wherever_it_shows(begin, grows):
         run.close()
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert printed == []
+    assert threading.excepthook == printed.append
