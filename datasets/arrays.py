@@ -14,8 +14,8 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
     """All arrays of a file by `numpy.savez`, whose checksums are verified, in memory that the file's size bounds.
 
     Raises:
-        OSError: if it is not there or cannot be read.
-        ValueError: if it is not what was written.
+        FileNotFoundError: if it is not there.
+        ValueError: if it cannot be read, or is not what was written.
     """
     try:
         with open(path, "rb") as file, zipfile.ZipFile(file) as archive:
@@ -26,10 +26,9 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
             if any(member.compress_type != zipfile.ZIP_STORED for member in members):
                 raise ValueError("it is compressed")
             return {member.filename.removesuffix(".npy"): _array(archive.read(member)) for member in members}
-    except (OSError, ValueError):
+    except FileNotFoundError:
         raise
-    # What zipfile and NumPy raise for damaged files is not all documented.
-    except Exception as error:
+    except Exception as error:  # what zipfile and NumPy raise for damaged files is not all documented
         raise ValueError(str(error) or type(error).__name__) from error
 
 

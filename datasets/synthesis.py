@@ -226,7 +226,7 @@ def recorded(folder: Path, count: int) -> Iterator[np.ndarray]:
     for first, path in pieces(folder, count):
         try:
             found = _read_piece(path, min(PIECE, count - first))
-        except (OSError, ValueError) as error:
+        except (FileNotFoundError, ValueError) as error:
             path.unlink(missing_ok=True)
             raise InputError(f"{path}: was damaged ({error}) and is removed; give the same command again") from error
         yield from found
