@@ -13,7 +13,8 @@ from datasets import cli
 from datasets.files import write_text
 from s2i.evaluation import full_size, noise, results, results_page, synthetic
 from s2i.evaluation.cache import Cache
-from s2i.evaluation.evaluation import EvaluateConfig, Evaluation, load_evaluators
+from s2i.evaluation.evaluate_config import EvaluateConfig
+from s2i.evaluation.evaluation import Evaluation, load_evaluators
 from s2i.evaluation.evaluation_set import EvaluationSet
 from s2i.evaluation.folders import score_folder
 from s2i.model.model_folder import DAMSM, SPEECH

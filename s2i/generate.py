@@ -119,7 +119,8 @@ def _descriptions(config: GenerateConfig, failures: list[InputError]) -> "Iterat
         yield Recording(microphone.name(), microphone.record())
     if config.text:
         yield config.text
-    yield from read_each(config.recordings, failures)
+    if config.recordings:
+        yield from read_each(config.recordings, failures)
 
 
 def _open(config: GenerateConfig) -> "Session":

@@ -17,7 +17,8 @@ from datasets.corpus import Corpus
 from datasets.errors import InputError
 from s2i import SpeechToImage, evaluate, export_evaluators
 from s2i.evaluation import baselines, evaluation, models
-from s2i.evaluation.evaluation import EvaluateConfig, Evaluation
+from s2i.evaluation.evaluate_config import EvaluateConfig
+from s2i.evaluation.evaluation import Evaluation
 from s2i.evaluation.evaluation_set import EvaluationSet
 
 BLUEPRINT = {"trunk": "scratch", "size": 32, "width": 4, "blocks": [1, 1, 1, 1]}

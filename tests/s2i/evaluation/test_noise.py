@@ -17,7 +17,8 @@ from datasets.captions import Vocabulary, tokenize
 from datasets.corpus import Corpus
 from datasets.errors import InputError
 from s2i.evaluation import models, noise
-from s2i.evaluation.evaluation import EvaluateConfig, Evaluation
+from s2i.evaluation.evaluate_config import EvaluateConfig
+from s2i.evaluation.evaluation import Evaluation
 from s2i.evaluation.evaluation_set import EvaluationSet
 from s2i.evaluation.transcripts import Waves
 from s2i.model import transcribe
