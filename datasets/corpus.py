@@ -23,7 +23,7 @@ import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import h5py
 import numpy as np
@@ -37,6 +37,7 @@ from datasets.shard import SCHEMA, VERSION, Groups, Shard, Texts, locate, merge,
 
 SLACK = 50_000_000  # bytes left free on the disk
 SPLITS = ("train", "validation", "test")
+Speakers: TypeAlias = Literal["all", "training", "held-out"]  # all, those heard in training, or those kept out of it
 Change: TypeAlias = Callable[[np.ndarray, int], np.ndarray]  # of a table's values, knowing the number of their file
 
 
@@ -214,17 +215,17 @@ class Corpus:
         start, step = {"all": (0, 1), "even": (0, 2), "odd": (1, 2)}[which]
         return Groups(self.caption_picture, np.arange(len(self.captions)), len(self), start, step)
 
-    def recordings_by_picture(self, heard: bool | None = None) -> Groups:
-        """For each picture, the indices of its recordings, if asked only those of voices heard in training or not."""
-        chosen = np.arange(len(self.recording_picture))
-        if heard is not None:
-            chosen = chosen[self.voice_heard[self.recording_voice] == heard]
-        return Groups(self.recording_picture[chosen], chosen, len(self))
+    def recordings_by_picture(self, speakers: Speakers = "all") -> Groups:
+        """For each picture, the indices of its recordings by some speakers."""
+        recordings = np.arange(len(self.recording_picture))
+        if speakers != "all":
+            recordings = recordings[self.voice_heard[self.recording_voice] == (speakers == "training")]
+        return Groups(self.recording_picture[recordings], recordings, len(self))
 
     @property
-    def measuring_voices(self) -> bool | None:
-        """The `heard` to measure with: False, voices kept out of training, or None, any, where there are none."""
-        return None if self.voice_heard.all() else False
+    def evaluation_speakers(self) -> Speakers:
+        """Those to measure with: held out from training, or all where none are."""
+        return "all" if self.voice_heard.all() else "held-out"
 
     def encoded(self, index: int) -> bytes:
         """Picture `index` as it is stored, JPEG or PNG."""

@@ -67,9 +67,9 @@ def export(config: ExportConfig) -> list[Path]:
             checkpoint.save(made / name, halve(state), descriptions[name])
         sizes = {name: (made / name).stat().st_size for name in parts}
         if sum(sizes.values()) > LIMIT:
-            told = ", ".join(f"{name} {size / 1e6:.1f} MB" for name, size in sizes.items())
+            listed = ", ".join(f"{name} {size / 1e6:.1f} MB" for name, size in sizes.items())
             raise InputError(
-                f"{config.output}: {told}: more than {LIMIT / 1e6:.0f} MB in all; train smaller --widths, or leave "
+                f"{config.output}: {listed}: more than {LIMIT / 1e6:.0f} MB in all; train smaller --widths, or leave "
                 "--damsm out"
             )
         model_folder.write_manifest(made, descriptions)

@@ -14,10 +14,11 @@ from datasets import cli
 from datasets.corpus import Corpus
 from datasets.errors import InputError
 from datasets.files import make_folder
-from datasets.loader import Pictures, to_unit
+from s2i.evaluation.evaluation_set import read_photographs
 from s2i.export import halve, portable
 
 LIMIT = 10_000_000  # bytes in all
+BATCH = 64  # photographs looked at together
 
 
 @dataclass(frozen=True)
@@ -62,11 +63,9 @@ def export(config: ExportConfig) -> list[Path]:
     extractor = SpeciesExtractor(config.output / CLASSIFIER)
     corpus = Corpus(config.corpus)
     indices = corpus.pictures_of("test")
-    pictures = Pictures(corpus, indices, config.resolution)
     features = []
-    for chosen in tqdm(torch.from_numpy(indices).split(64), desc="photographs", unit="batch"):
-        crops = torch.stack([torch.from_numpy(pictures.crop(int(index), None).copy()) for index in chosen])
-        features.append(extractor(to_unit(crops.permute(0, 3, 1, 2)))[0])
+    for start in tqdm(range(0, len(indices), BATCH), desc="photographs", unit="batch"):
+        features.append(extractor(read_photographs(corpus, indices[start : start + BATCH], config.resolution))[0])
     statistics = RealStatistics.of(torch.cat(features), extractor.features_identity)
     statistics.save(config.output / REAL, {"corpus": corpus.config, "split": "test", "resolution": config.resolution})
     written = [config.output / name for name in (CLASSIFIER, JUDGE, REAL)]

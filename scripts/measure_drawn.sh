@@ -18,5 +18,5 @@ painting=(--stages 1 --base 64 --widths 16 --max-width 128 --discriminator-width
     "${matching[@]}"
 "$python" -m s2i.train_gan "${birds[@]}" --run "$folder/gan" "${damsm[@]}" "${sen[@]}" "${painting[@]}"
 "$python" -m s2i.train_gan "${birds[@]}" --run "$folder/gan-text" "${damsm[@]}" "${painting[@]}" --condition text
-"$python" -m s2i.evaluation.synthetic --corpus "$folder/birds.h5" "${damsm[@]}" "${sen[@]}" --gan "$folder/gan/generator.safetensors" \
+"$python" -m s2i.evaluate_synthetic --corpus "$folder/birds.h5" "${damsm[@]}" "${sen[@]}" --gan "$folder/gan/generator.safetensors" \
     --text-gan "$folder/gan-text/generator.safetensors" --reader "$folder/reader.safetensors" --output "$folder/drawn.json"

@@ -12,7 +12,7 @@ from attngan.networks.image_encoder import ImageEncoder
 from attngan.runtime.ranks import ALONE, Ranks, rank_here
 from datasets import cli
 from datasets.captions import Vocabulary
-from datasets.corpus import Corpus
+from datasets.corpus import Corpus, Speakers
 from datasets.errors import InputError
 from datasets.files import write_text
 from datasets.loader import Loader, to_unit
@@ -66,14 +66,14 @@ def measure(
         return {}
     corpus = Corpus(config.corpus)
     speech = vocabulary is None
-    kinds: dict[str, bool | None] = {"text": None}
+    kinds: dict[str, Speakers] = {"text": "all"}
     if speech:
-        kinds = {"seen_voices": True, "unseen_voices": False}
+        kinds = {"seen_voices": "training", "unseen_voices": "held-out"}
     found = {}
-    for name, heard in kinds.items():
+    for name, speakers in kinds.items():
         try:
             loader = Loader(
-                corpus, "test", batch_size=64, size=image.trunk.size, words=vocabulary, speech=speech, heard=heard
+                corpus, "test", batch_size=64, size=image.trunk.size, words=vocabulary, speech=speech, speakers=speakers
             )
         except InputError:
             if name == "unseen_voices":  # a corpus of own recordings knows no unheard voices

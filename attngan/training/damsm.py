@@ -73,14 +73,14 @@ def train(
     loader = make_loader(
         "train",
         size=0 if cached else size,
-        heard=True if speech else None,
+        speakers="training" if speech else "all",
         words=teacher.vocabulary if teacher else vocabulary,
         captions=captions,
         position=run.position,
         share=(ranks.rank, ranks.world),
     )
     validation = make_loader(
-        "validation", size=size, heard=corpus.measuring_voices if speech else None, words=vocabulary
+        "validation", size=size, speakers=corpus.evaluation_speakers if speech else "all", words=vocabulary
     )
     if len(np.unique(corpus.species[validation.indices])) < 2:
         raise InputError(

@@ -62,7 +62,7 @@ def train(
     )
     share = (ranks.rank, ranks.world)
     loader = make_loader(
-        "train", close_up=config.close_up, heard=True if speech else None, position=run.position, share=share
+        "train", close_up=config.close_up, speakers="training" if speech else "all", position=run.position, share=share
     )
     validation = make_loader("validation", augment=False)
     grid_condition = _grid_condition(validation, caption, fabric)

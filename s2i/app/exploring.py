@@ -85,5 +85,5 @@ class Exploring:
         for place, wave in enumerate(described.waves, 1):
             paths.append(recording.write(folder / f"bird-heard-{place}.wav", wave))
         heard = "".join(f" {path.name}" for path in paths if path.suffix == ".wav")
-        line = f"The same picture again: scripts/generate.sh --seed bird.json{heard}"
+        line = f"The same picture again: scripts/generate.sh --replay bird.json{heard}"
         return gr.update(value=[str(path) for path in paths], visible=True), view.status(line)

@@ -13,7 +13,7 @@ from datasets.errors import InputError
 from s2i.app.recording import Uploads
 from s2i.app.scores import Judge, SpeechMatch, load_judge
 from s2i.app.texts import SENTENCES
-from s2i.model.session import Description, Painter, Words
+from s2i.model.session import Description, Session, Words
 
 MAX_SEED = 2**31 - 1
 NOTHING = "record something, drop a file, or click an example first"
@@ -27,7 +27,7 @@ class Studio:
         scratch: a folder for files to download, and where gradio keeps uploads.
     """
 
-    def __init__(self, painter: Painter, scratch: Path) -> None:
+    def __init__(self, painter: Session, scratch: Path) -> None:
         self.painter = painter
         self.scratch = scratch
         self.uploads = Uploads(scratch)
@@ -35,12 +35,12 @@ class Studio:
     @cached_property
     def judge(self) -> Judge | None:
         """The held-out judge, where there is one."""
-        return load_judge(self.painter.folder)
+        return load_judge(self.painter.folder.path)
 
     @cached_property
     def speech_match(self) -> SpeechMatch:
         """The encoder that the painter was trained with."""
-        return SpeechMatch(self.painter.folder)
+        return SpeechMatch(self.painter.folder.path)
 
     def warm_up(self) -> None:
         """Load what was not needed to show the page, and paint once, so that nobody waits for it."""

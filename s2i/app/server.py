@@ -130,9 +130,10 @@ def serving(config: AppConfig, folder: Path) -> "Iterator[tuple[str, Studio]]":
 
 def _page(config: AppConfig, folder: Path) -> "tuple[gradio.Blocks, Studio, dict[str, Any]]":
     """The page, where it paints, and how it is launched."""
-    from s2i.model.session import Painter  # these take seconds to import, which --help need not wait for
+    from s2i.model.session import Session  # these take seconds to import, which --help need not wait for
 
-    painter = Painter(config.model)
+    painter = Session(config.model)
+    _ = painter.reader  # what is missing for typed words should show before the page opens
     try:
         from starlette.middleware import Middleware
         from starlette.middleware.trustedhost import TrustedHostMiddleware

@@ -50,7 +50,7 @@ One recording, painted three ways with the same noise: from the sound, by way of
 and by way of the words that were said.
 """
 DOWNLOAD = """
-The pictures, the attention of a spoken one, and a small JSON from which `scripts/generate.sh --seed` paints the same
+The pictures, the attention of a spoken one, and a small JSON from which `scripts/generate.sh --replay` paints the same
 picture again, bit for bit on the same machine.
 """
 SAID = "Painted as the typed way, and told to the held-out judge; direct painting never sees it."

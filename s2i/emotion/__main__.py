@@ -7,7 +7,7 @@ from tyro.conf import Positional
 
 from datasets import cli
 from datasets.errors import InputError
-from datasets.recordings import Handler, print_each
+from datasets.recordings import read_each
 from s2i.emotion.speech_emotion import FILE, Emotion, SpeechEmotion
 
 
@@ -39,14 +39,14 @@ def main(arguments: list[str]) -> int:
         'emotions, apart by tabs. "unlike its training" says not to believe the rest.'
     )
     config = cli.parse_tool(EmotionToolConfig, arguments, description=description)
-    if not config.recordings:
-        raise InputError("recordings: none given; name at least one recording, or a folder of them")
 
-    def prepare() -> Handler:
-        listener = SpeechEmotion.load(config.model)
-        return lambda wave, name: [f"{name}\t{describe(listener(wave))}"]
-
-    return print_each(config.recordings, prepare)
+    failures: list[InputError] = []
+    listener = None
+    for recording in read_each(config.recordings, failures):
+        if listener is None:
+            listener = SpeechEmotion.load(config.model)
+        print(f"{recording.name}\t{describe(listener(recording.wave))}", flush=True)
+    return 2 if failures else 0
 
 
 if __name__ == "__main__":

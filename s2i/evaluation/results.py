@@ -1,4 +1,4 @@
-"""What results.json says, as a table for a terminal, for the README, and as the ratios that models are compared by."""
+"""What results.json says, as tables for a terminal, for the README and for pages."""
 
 import json
 import sys
@@ -10,13 +10,6 @@ from datasets.errors import InputError
 from datasets.files import require_file, write_text
 
 BEGIN, END = "<!-- results: made by python -m s2i.evaluation.results -->", "<!-- end of results -->"
-RATIOS = (  # numerator, denominator, measure, what is wanted of the ratio
-    ("s2i", "stackgan", "inception_score", "at least 1.18"),
-    ("s2i", "stackgan", "fid", "at most 0.75"),
-    ("s2i", "stackgan", "r_precision_held_out", "at least 2"),
-    ("s2i", "attngan", "r_precision", "at least 0.95"),
-)
-EQUAL = {"s2i": "s2i_equal"}  # the row of the same kind that had no larger budget than its rivals
 
 
 def columns(row: dict[str, Any]) -> dict[str, str]:
@@ -42,92 +35,77 @@ def columns(row: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def as_markdown(found: dict[str, Any]) -> str:
+def as_markdown(figures: dict[str, Any]) -> str:
     """The table of all rows in Markdown, without columns that are empty throughout."""
-    rows = {name: columns(row) for name, row in found["rows"].items()}
+    rows = {name: columns(row) for name, row in figures["rows"].items()}
     names = [name for name in next(iter(rows.values())) if any(row[name] for row in rows.values())]
     lines = ["| | " + " | ".join(names) + " |", "|---|" + "---|" * len(names)]
     lines += [f"| `{name}` | " + " | ".join(row[column] for column in names) + " |" for name, row in rows.items()]
     return "\n".join(lines)
 
 
-def as_text(found: dict[str, Any]) -> str:
+def as_text(figures: dict[str, Any]) -> str:
     """The same table for a terminal, and which extractor made its numbers."""
-    cells = [[part.strip().strip("`") for part in line.split("|")[1:-1]] for line in as_markdown(found).splitlines()]
+    if not figures["rows"]:
+        return ""
+    cells = [[part.strip().strip("`") for part in line.split("|")[1:-1]] for line in as_markdown(figures).splitlines()]
     del cells[1]
     widths = [max(len(row[k]) for row in cells) for k in range(len(cells[0]))]
     lines = ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in cells]
-    return "\n".join([*lines, f"IS, FID and KID by: {found['meta']['extractor']}"])
+    return "\n".join([*lines, f"IS, FID and KID by: {figures['meta']['extractor']}"])
 
 
-def ratios(found: dict[str, Any]) -> list[tuple[str, float, str]]:
-    """What is compared with what, the ratio, and what is wanted of it, as far as its rows are there."""
-    rows, given = found["rows"], []
-    for above, below, measure, wanted in RATIOS:
-        for name in (above, EQUAL.get(above, above)):
-            if name in rows and below in rows and rows[below][measure]["mean"]:
-                ratio = rows[name][measure]["mean"] / rows[below][measure]["mean"]
-                given.append((f"{measure}, {name} / {below}", ratio, wanted))
-    retrieval = found.get("retrieval", {})
-    if {"text", "unseen_voices"} <= retrieval.keys():
-        ratio = retrieval["unseen_voices"]["r_precision"] / retrieval["text"]["r_precision"]
-        given.append(("R-precision of real photographs, unheard voices / text", ratio, "at least 0.90"))
-    return given
-
-
-def ratios_as_text(found: dict[str, Any]) -> str:
-    """The ratios, one in a line."""
-    return "\n".join(f"{what}: {ratio:.2f} (wanted {wanted})" for what, ratio, wanted in ratios(found))
-
-
-def ratios_as_markdown(found: dict[str, Any]) -> str:
-    """The ratios as a table."""
-    lines = [f"| {what.replace('_', ' ')} | {ratio:.2f} | {wanted} |" for what, ratio, wanted in ratios(found)]
-    return "\n".join(["| ratio | got | wanted |", "|---|---|---|", *lines])
-
-
-def noise_as_markdown(found: dict[str, Any]) -> str:
+def noise_as_markdown(figures: dict[str, Any]) -> str:
     """Direct against transcribed, condition by condition."""
     lines = ["| condition | direct | transcribed | word error rate, % |", "|---|---|---|---|"]
-    for each in found.get("noise", []):
+    for each in figures.get("noise", []):
         level = "" if each["level"] is None else f" {each['level']:g}"
         scores = [f"{each[name]['mean']:.1f} ± {each[name]['std']:.1f}" for name in ("s2i", "transcribe")]
         lines.append(f"| {each['condition']}{level} | {' | '.join(scores)} | {each['word_error_rate']:.1f} |")
     return "\n".join(lines)
 
 
-def retrieval_as_markdown(found: dict[str, Any]) -> str:
+def retrieval_as_markdown(figures: dict[str, Any]) -> str:
     """How well the encoders alone find photographs of test species."""
     lines = ["| captions | R-precision, % | recall@1 | recall@5 | recall@10 |", "|---|---|---|---|---|"]
-    for name, each in found.get("retrieval", {}).items():
+    for name, each in figures.get("retrieval", {}).items():
         recalls = " | ".join(f"{each[f'recall_at_{k}']:.1f}" for k in (1, 5, 10))
         spread = f"{each['r_precision']:.1f} ± {each['r_precision_std']:.1f}"
         lines.append(f"| {name.replace('_', ' ')} | {spread} | {recalls} |")
     return "\n".join(lines)
 
 
-def drawn_as_markdown(found: dict[str, Any]) -> str:
-    """What of the sentences about drawn birds is seen in the pictures, attribute by attribute."""
-    table = {name: row for name, row in found["drawn"].items() if name != "meta"}
+def synthetic_as_markdown(figures: dict[str, Any]) -> str:
+    """What of the sentences about synthetic birds is seen in the pictures, attribute by attribute."""
+    table = {name: row for name, row in figures["drawn"].items() if name != "meta"}
     names = [name for name in table["real"] if not name.startswith("all")]
-    lines = ["| drawn birds: seen as said, % | all | " + " | ".join(names) + " |", "|---|---|" + "---|" * len(names)]
+    lines = [
+        "| synthetic birds: seen as said, % | all | " + " | ".join(names) + " |",
+        "|---|---|" + "---|" * len(names),
+    ]
     for name, row in table.items():
         shares = " | ".join(f"{row[attribute]:.1f}" for attribute in names)
         lines.append(f"| {name} | {row['all']:.1f} ± {row['all_std']:.1f} | {shares} |")
     return "\n".join(lines)
 
 
-def block(found: dict[str, Any]) -> str:
+def full_size_as_markdown(figures: dict[str, Any]) -> str:
+    """The figures of the largest pictures of the shipped model."""
+    lines = [f"| {name.replace('_', ' ')} | {value:,.4g} |" for name, value in figures["full_size"].items()]
+    return "\n".join(["| | |", "|---|---|", *lines])
+
+
+def block(figures: dict[str, Any]) -> str:
     """What stands in the README between its two marks."""
-    meta = found["meta"]
-    about = "\n".join(f"- `{name}`: {row['about']}" for name, row in found["rows"].items())
-    told = (
+    meta = figures["meta"]
+    about = "\n".join(f"- `{name}`: {row['about']}" for name, row in figures["rows"].items())
+    origin = (
         f"{meta['samples']} test captions at {meta['resolution']} px, seed {meta['seed']}, commit {meta['commit']}; "
         f"IS, FID and KID by the {meta['extractor']}; `{meta['command']}`."
     )
-    parts = [as_markdown(found), about, told, ratios_as_markdown(found)]
-    if "drawn" in found:
-        parts.append(drawn_as_markdown(found))
+    parts = [as_markdown(figures), about, origin]
+    if "drawn" in figures:
+        parts.append(synthetic_as_markdown(figures))
     return "\n\n".join([BEGIN, *parts, END])
 
 
@@ -139,14 +117,14 @@ def read(path: Path) -> dict[str, Any]:
     """
     require_file(path, "results")
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        columns(next(iter(found["rows"].values())))
-        return found
+        figures = json.loads(path.read_text(encoding="utf-8"))
+        columns(next(iter(figures["rows"].values())))
+        return figures
     except (ValueError, KeyError, TypeError, AttributeError, StopIteration) as error:
         raise InputError(f"{path}: is not a results file ({error}); make it again with scripts/evaluate.sh") from error
 
 
-def update(readme: str, found: dict[str, Any]) -> str:
+def update(readme: str, figures: dict[str, Any]) -> str:
     """The text of a README with the block of these results in the place of the one that it has.
 
     Raises:
@@ -156,7 +134,7 @@ def update(readme: str, found: dict[str, Any]) -> str:
     _, other, after = rest.partition(END)
     if not (mark and other):
         raise InputError(f"README.md: has no place for results; add the lines {BEGIN} and {END}")
-    return f"{before}{block(found)}{after}"
+    return f"{before}{block(figures)}{after}"
 
 
 def main(arguments: list[str]) -> None:

@@ -8,16 +8,15 @@ import torch
 
 from attngan.networks import encoders
 from attngan.networks.condition import Condition
-from datasets.captions import MAX_WORDS, pad, tokenize
-from datasets.cli import repository
+from datasets.captions import MAX_WORDS, tokenize
 from datasets.errors import InputError
-from s2i.model.model_folder import DAMSM
+from s2i.model.model_folder import DAMSM, ModelFolder
 
 MAX_CHARACTERS = 1000
 
 
 @dataclass(frozen=True)
-class Read:
+class EncodedText:
     """What the text encoder made of one description.
 
     Attributes:
@@ -38,18 +37,19 @@ class TextReader:
 
     Args:
         folder: holds damsm.safetensors; by default the shipped model.
+        device: where it computes, and where its conditions are.
 
     Raises:
         InputError: if the file is missing, damaged, or of a DAMSM that never saw text.
     """
 
-    def __init__(self, folder: str | Path | None = None) -> None:
-        folder = repository() / "pretrained" if folder is None else Path(folder)
-        self.path = folder / DAMSM
-        self.encoder, self.vocabulary = encoders.load_text_encoder(self.path)
+    def __init__(self, folder: str | Path | ModelFolder | None = None, device: torch.device | str = "cpu") -> None:
+        folder = folder if isinstance(folder, ModelFolder) else ModelFolder(folder)
+        self.encoder, self.vocabulary = encoders.load_text_encoder(folder / DAMSM)
+        self.encoder.to(device)
 
     @torch.inference_mode()
-    def __call__(self, text: str) -> Read:
+    def __call__(self, text: str) -> EncodedText:
         """Read one description.
 
         Raises:
@@ -65,9 +65,8 @@ class TextReader:
                 f"text: has no word that the model knows{named}; it knows English descriptions of birds, such as "
                 '"a small yellow bird with black wings"'
             )
-        tokens, mask = pad([self.vocabulary.encode(text)])
-        read = words[:MAX_WORDS]
-        return Read(self.encoder(tokens, mask), read, unknown, len(words) - len(read))
+        condition = encoders.encode_captions(self.encoder, self.vocabulary, [text])
+        return EncodedText(condition, words[:MAX_WORDS], unknown, max(0, len(words) - MAX_WORDS))
 
 
 def check_text(text: str) -> None:

@@ -13,6 +13,7 @@ from attngan.networks.image_encoder import ImageEncoder, InceptionTrunk, Scratch
 from attngan.networks.text_encoder import TextEncoder
 from attngan.runtime import checkpoint
 from attngan.runtime.machine import make_fabric
+from attngan.runtime.training_options import HALF
 from attngan.training.damsm_job import DamsmJob
 from attngan.training.feature_cache import FeatureCache
 from attngan.training.gan_config import GanConfig
@@ -175,4 +176,4 @@ def published_model(folder: Path, stages: int, quick: bool) -> SpeechToImage:
     checkpoint.save(folder / "generator.safetensors", generator.state_dict(), about)
     about = {"kind": f"{SPEECH_KIND}-weights", "speech": encoder.arguments}
     checkpoint.save(folder / "speech.safetensors", {"caption": encoder.state_dict()}, about)
-    return SpeechToImage.load(folder, half=True)
+    return SpeechToImage.load(folder, precision=HALF)

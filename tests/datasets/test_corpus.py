@@ -71,8 +71,8 @@ def test_groups_by_picture(small):
     assert [group.tolist() for group in small.captions_by_picture("even")] == [[2 * n] for n in range(6)]
     assert [group.tolist() for group in small.captions_by_picture("odd")] == [[2 * n + 1] for n in range(6)]
     assert [group.tolist() for group in small.recordings_by_picture()] == [[2 * n, 2 * n + 1] for n in range(6)]
-    assert [group.tolist() for group in small.recordings_by_picture(True)] == [[2 * n] for n in range(6)]
-    assert [group.tolist() for group in small.recordings_by_picture(False)] == [[2 * n + 1] for n in range(6)]
+    assert [group.tolist() for group in small.recordings_by_picture("training")] == [[2 * n] for n in range(6)]
+    assert [group.tolist() for group in small.recordings_by_picture("held-out")] == [[2 * n + 1] for n in range(6)]
 
 
 def test_groups_when_owners_are_mixed_or_own_nothing():

@@ -11,7 +11,7 @@ from datasets.captions import Vocabulary
 from datasets.corpus import Corpus
 from datasets.errors import InputError
 from s2i import train_baselines
-from s2i.evaluation import baselines, painters
+from s2i.evaluation import baselines, models
 from s2i.model.speech_encoder import SpeechEncoder
 from s2i.train_baselines import BaselinesConfig
 
@@ -65,11 +65,11 @@ def test_a_row_is_trained_and_paints(name, options, place):
     for resolution, pictures in zip(generator.resolutions, (first, 8), strict=True):
         settings = json.loads((options["runs"] / f"{name}-{resolution}" / "config.json").read_text())
         assert settings["pictures"] == pictures
-    painter = painters.load(name, model=place / "model", baselines=options["output"])
-    assert painter.budget == 24
-    assert painter.spoken == (baselines.TRAINED[name].condition == "speech")
-    condition = painter.listen([torch.randn(90, 40)]) if painter.spoken else painter.read(["a red bird"])
-    assert painter.paint(condition, [(0, 0)], 32).shape == (1, 3, 32, 32)
+    model = models.load(name, model=place / "model", baselines=options["output"])
+    assert model.budget == 24
+    assert model.speech == (baselines.TRAINED[name].condition == "speech")
+    condition = model.encode(["a red bird"], lambda: [torch.randn(90, 40)])
+    assert model.paint(condition, [(0, 0)], 32)[-1].shape == (1, 3, 32, 32)
     shipped = {path: path.read_bytes() for path in written}
     train_baselines.train(config)  # a finished row is left as it is
     assert {path: path.read_bytes() for path in written} == shipped

@@ -4,7 +4,14 @@ import torch
 
 from attngan.evaluation import evaluators
 from attngan.evaluation.classifier import Classifier, load_classifier
-from attngan.evaluation.evaluators import Evaluators, Matcher, RealStatistics, Seen, SpeciesExtractor, together
+from attngan.evaluation.evaluators import (
+    Evaluators,
+    Matcher,
+    Observations,
+    RealStatistics,
+    SpeciesExtractor,
+    concatenate,
+)
 from attngan.networks.encoders import build_image_encoder
 from attngan.networks.text_encoder import TextEncoder
 from attngan.runtime import checkpoint
@@ -51,7 +58,9 @@ def pictures(count, side):
 def seen_in(count):
     draws = torch.Generator().manual_seed(0)
     values = {name: torch.randn(count, 3, generator=draws) for name in ("features", "probabilities", "matched")}
-    return Seen(**values, judged=torch.randn(count, 2, generator=draws), shares=torch.rand(count, 11, generator=draws))
+    return Observations(
+        **values, judged=torch.randn(count, 2, generator=draws), shares=torch.rand(count, 11, generator=draws)
+    )
 
 
 @pytest.mark.parametrize("side", [16, 32, 64])
@@ -131,7 +140,7 @@ def test_rows_of_what_was_seen_are_those_asked_for():
 
 def test_parts_together_are_the_whole():
     seen = seen_in(6)
-    whole = together([seen[:1], seen[1:4], seen[4:]])
+    whole = concatenate([seen[:1], seen[1:4], seen[4:]])
     assert vars(whole).keys() == vars(seen).keys()
     assert all(torch.equal(vars(whole)[name], values) for name, values in vars(seen).items())
 

@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from attngan.runtime import checkpoint
+from attngan.runtime.training_options import HALF, SINGLE
 from datasets import audio
 from datasets.errors import InputError
 from s2i import SpeechToImage
@@ -187,7 +188,7 @@ def test_painting_imports_nothing_that_only_training_needs():
 
 
 def test_in_half_precision_it_paints_nearly_the_same(model, wav):
-    whole, half = (SpeechToImage.load(model, "cpu", half=half)(wav) for half in (False, True))
+    whole, half = (SpeechToImage.load(model, "cpu", precision=precision)(wav) for precision in (SINGLE, HALF))
     for a, b in zip(whole.stages, half.stages, strict=True):
         assert np.abs(a.astype(int) - b).mean() < 2.5
         assert (a != b).any()  # it really is another precision

@@ -10,6 +10,7 @@ import torch
 from datasets import audio, corpus, voices
 from datasets.corpus import Tables
 from datasets.errors import InputError
+from s2i import transcribe as command
 from s2i.model import transcribe
 from s2i.model.transcribe import Recogniser, WhisperFolder, word_error_rate
 
@@ -236,7 +237,7 @@ def run(capsys):
     """Run the command; gives (exit code, lines of stdout, lines of stderr)."""
 
     def run(*arguments):
-        code = transcribe.main([str(argument) for argument in arguments])
+        code = command.main([str(argument) for argument in arguments])
         out, err = capsys.readouterr()
         return code, out.splitlines(), err.splitlines()
 
