@@ -14,11 +14,11 @@ from s2i.emotion.speech_emotion import FILE, Emotion, SpeechEmotion
 def describe(emotion: Emotion) -> str:
     """What was heard, in one line for people."""
     shares = sorted(emotion.probabilities.items(), key=lambda item: -item[1])
-    told = ", ".join(f"{name} {share:.2f}" for name, share in shares)
+    probabilities = ", ".join(f"{name} {share:.2f}" for name, share in shares)
     sure = max(emotion.female, 1 - emotion.female)
     return (
         f"{emotion.label} ({emotion.certainty})\tvalence {emotion.valence:+.2f}, arousal {emotion.arousal:+.2f}\t"
-        f"{emotion.voice} voice ({sure:.2f})\t{told}"
+        f"{emotion.voice} voice ({sure:.2f})\t{probabilities}"
     )
 
 

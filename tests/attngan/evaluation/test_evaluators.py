@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from attngan.evaluation import evaluators
-from attngan.evaluation.classifier import Classifier, load_classifier
+from attngan.evaluation.classifier import load_classifier
 from attngan.evaluation.evaluators import (
     Evaluators,
     Matcher,
@@ -12,37 +12,19 @@ from attngan.evaluation.evaluators import (
     SpeciesExtractor,
     concatenate,
 )
-from attngan.networks.encoders import build_image_encoder
-from attngan.networks.text_encoder import TextEncoder
 from attngan.runtime import checkpoint
 from datasets.errors import InputError
+from tests.helpers import write_classifier, write_damsm
 
-BLUEPRINT = {"trunk": "scratch", "size": 32, "width": 4, "blocks": [1, 1, 1, 1]}
-WORDS = ["<end>", "<unk>", "a", "red", "blue", "bird"]
-
-
-def write_matcher(path, seed, caption="text"):
-    torch.manual_seed(seed)
-    state = {
-        "image": build_image_encoder({**BLUEPRINT, "weights": None}).state_dict(),
-        "caption": TextEncoder(n_words=len(WORDS)).state_dict(),
-    }
-    about = {"kind": "damsm-weights", "image": BLUEPRINT, "caption": caption, "vocabulary": WORDS}
-    checkpoint.save(path, state, about)
-
-
-def write_classifier(path, seed):
-    torch.manual_seed(seed)
-    network = Classifier(n_species=5, size=32, width=4, blocks=(1, 1, 1, 1))
-    checkpoint.save(path, network.state_dict(), {"kind": "classifier-weights", "classifier": network.arguments})
+VOCABULARY = ["<end>", "<unk>", "a", "red", "blue", "bird"]
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("evaluators")
     write_classifier(folder / evaluators.CLASSIFIER, 1)
-    write_matcher(folder / "damsm.safetensors", 2)
-    write_matcher(folder / evaluators.JUDGE, 3)
+    write_damsm(folder / "damsm.safetensors", 2, VOCABULARY)
+    write_damsm(folder / evaluators.JUDGE, 3, VOCABULARY)
     return folder
 
 
@@ -91,7 +73,7 @@ def test_another_extractor_stands_for_the_classifier(folder, tmp_path, loaded):
         def __call__(self, shown):
             return torch.zeros(len(shown), 2), torch.full((len(shown), 4), 0.25)
 
-    write_matcher(tmp_path / evaluators.JUDGE, 3)  # a folder without a classifier
+    write_damsm(tmp_path / evaluators.JUDGE, 3, VOCABULARY)  # a folder without a classifier
     other = Evaluators.load(tmp_path, folder / "damsm.safetensors", Constant())
     seen = other.look(pictures(2, 16))
     assert seen.features.shape == (2, 2)
@@ -123,7 +105,7 @@ def test_files_that_are_something_else_are_refused(folder, tmp_path):
         SpeciesExtractor(folder / evaluators.JUDGE)
     with pytest.raises(InputError, match="holds a classifier-weights"):
         Matcher(folder / evaluators.CLASSIFIER)
-    write_matcher(tmp_path / "free.safetensors", 1, caption="speech")
+    write_damsm(tmp_path / "free.safetensors", 1, VOCABULARY, caption="speech")
     with pytest.raises(InputError, match="trained without text"):
         Matcher(tmp_path / "free.safetensors")
 

@@ -6,14 +6,13 @@ import pytest
 import torch
 
 from attngan.evaluation.attributes import ATTRIBUTES
-from attngan.networks.text_encoder import TextEncoder
-from attngan.runtime import checkpoint
 from datasets.captions import Vocabulary
 from datasets.corpus import Corpus
 from datasets.errors import InputError
 from s2i import evaluate_synthetic
 from s2i.evaluation import synthetic
 from s2i.evaluation.synthetic import SyntheticConfig, exchanged, shares
+from tests.helpers import write_damsm
 
 RIGHT = {"head": "red", "wing": "blue", "beak": "long"}
 
@@ -88,9 +87,7 @@ def test_figures_of_speech(config, capsys):
 
 def test_written_sentences_are_painted_by_their_own_generator(config, model, tmp_path):
     words = Vocabulary.build(Corpus(config.corpus).captions)
-    state = {"caption": TextEncoder(n_words=len(words)).state_dict()}
-    about = {"kind": "damsm-weights", "caption": "text", "vocabulary": words.words}
-    checkpoint.save(tmp_path / "damsm.safetensors", state, about)
+    write_damsm(tmp_path / "damsm.safetensors", vocabulary=words.words)
     both = replace(config, damsm=tmp_path / "damsm.safetensors", text_gan=model / "generator.safetensors")
     assert set(synthetic.measure(both)["attngan"]) == set(synthetic.measure(config)["s2i"])
 

@@ -11,18 +11,9 @@ from PIL import Image
 from attngan.runtime import checkpoint
 from attngan.runtime.training_options import HALF, SINGLE
 from datasets import audio
-from datasets.errors import InputError
 from s2i import SpeechToImage
 from s2i.model import model_folder
-
-
-def refused(action, *words):
-    with pytest.raises(InputError) as caught:
-        action()
-    message = str(caught.value)
-    assert "\n" not in message
-    for word in words:
-        assert str(word) in message, message
+from tests.helpers import refused
 
 
 def test_one_line_each_for_load_call_and_save(model, wav, tmp_path):
