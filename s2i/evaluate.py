@@ -5,18 +5,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from attngan.evaluation.evaluators import REAL, RealStatistics
-from attngan.networks.encoders import load_image_encoder
-from attngan.runtime.device import find_device
-from attngan.runtime.machine import environment
 from datasets import cli
 from datasets.files import write_text
-from s2i.evaluation import full_size, noise, results, results_page, synthetic
-from s2i.evaluation.cache import Cache
+from s2i.evaluation import results
 from s2i.evaluation.evaluate_config import EvaluateConfig
-from s2i.evaluation.evaluation import Evaluation, load_evaluators
-from s2i.evaluation.evaluation_set import EvaluationSet
-from s2i.evaluation.folders import score_folder
 from s2i.model.model_folder import DAMSM, SPEECH
 
 PRESETS = {"cub": EvaluateConfig()}
@@ -31,6 +23,8 @@ def main(arguments: list[str]) -> None:
     for name, value in figures.get("full_size", {}).items():
         print(f"{name}: {value:.3f}" if isinstance(value, float) else f"{name}: {value}")
     if "noise" in figures:
+        from s2i.evaluation import noise
+
         print(noise.summary(figures["noise"]))
     print(config.output)
 
@@ -41,6 +35,11 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
     Raises:
         InputError: for a missing or damaged corpus, evaluator or weights file, or too few recordings.
     """
+    from attngan.networks.encoders import load_image_encoder  # torch, which --help need not wait for
+    from s2i.evaluation import full_size, noise, results_page, synthetic
+    from s2i.evaluation.evaluation import Evaluation
+    from s2i.evaluation.evaluation_set import EvaluationSet
+
     evaluation = Evaluation(config)
     figures: dict[str, Any] = {"meta": _meta(config), "rows": {}}
     if config.names:
@@ -79,6 +78,12 @@ def evaluate_folder(config: EvaluateConfig, folder: Path) -> dict[str, Any]:
     Raises:
         InputError: for pictures or a table that cannot be used, too few pictures, or a missing evaluator.
     """
+    from attngan.evaluation.evaluators import REAL, RealStatistics
+    from attngan.runtime.device import find_device
+    from s2i.evaluation.cache import Cache
+    from s2i.evaluation.evaluation import Evaluation, load_evaluators
+    from s2i.evaluation.folders import score_folder
+
     evaluators = load_evaluators(config).to(find_device(config.device))
     if config.inception is None:
         real = RealStatistics.load(config.evaluators / REAL, evaluators.extractor)
@@ -101,6 +106,8 @@ def evaluate_folder(config: EvaluateConfig, folder: Path) -> dict[str, Any]:
 
 
 def _meta(config: EvaluateConfig) -> dict[str, Any]:
+    from attngan.runtime.machine import environment
+
     about = environment()
     origin = {name: about[name] for name in ("commit", "command", "machine", "torch")}
     return {**origin, "seed": config.seed, "precision": config.precision}

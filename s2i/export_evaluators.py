@@ -3,18 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-from tqdm import tqdm
-
-from attngan.evaluation.classifier import KIND as CLASSIFIER_KIND
-from attngan.evaluation.evaluators import CLASSIFIER, JUDGE, REAL, Matcher, RealStatistics, SpeciesExtractor
-from attngan.networks import encoders
-from attngan.runtime import checkpoint
 from datasets import cli
-from datasets.corpus import Corpus
 from datasets.errors import InputError
 from datasets.files import make_folder
-from s2i.evaluation.evaluation_set import read_photographs
 from s2i.export import halve, portable
 
 LIMIT = 10_000_000  # bytes in all
@@ -33,8 +24,8 @@ class ExportConfig:
     """Corpus whose test photographs the statistics are of."""
     resolution: int = 128
     """Side in px that the photographs are reduced to before the evaluators look, that of the pictures they score."""
-    output: Path = Path("pretrained/evaluators")
-    """Folder to write."""
+    output: Path = Path("outputs/evaluators")
+    """Folder to write. The shipped one is pretrained/evaluators."""
 
     def __post_init__(self) -> None:
         cli.check_range("resolution", self.resolution, 32, 1024)
@@ -51,6 +42,16 @@ def export(config: ExportConfig) -> list[Path]:
     Raises:
         InputError: if a file is not what its option wants, or if all together are too large.
     """
+    import torch  # which --help need not wait for
+    from tqdm import tqdm
+
+    from attngan.evaluation.classifier import KIND as CLASSIFIER_KIND
+    from attngan.evaluation.evaluators import CLASSIFIER, JUDGE, REAL, Matcher, RealStatistics, SpeciesExtractor
+    from attngan.networks import encoders
+    from attngan.runtime import checkpoint
+    from datasets.corpus import Corpus
+    from s2i.evaluation.evaluation_set import read_photographs
+
     make_folder(config.output)
     parts = [
         (config.classifier, f"{CLASSIFIER_KIND}-weights", CLASSIFIER),

@@ -5,18 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-import torch
-
-from attngan.evaluation import retrieval
-from attngan.networks import encoders
-from attngan.networks.text_encoder import TextEncoder
-from attngan.training import damsm
 from attngan.training.damsm_config import CELLS, MODALITIES, TRUNKS, DamsmTrainingConfig
 from datasets import cli
-from datasets.captions import Vocabulary
-from datasets.corpus import Corpus
 from datasets.errors import InputError
-from s2i.model.speech_encoder import SpeechEncoder, load_speech_encoder
 
 
 @dataclass(frozen=True)
@@ -86,6 +77,16 @@ def train(config: DamsmConfig) -> Path:
     Raises:
         InputError: for a corpus without captions (text) or recordings (speech), or a bad weights file.
     """
+    import torch  # which --help need not wait for
+
+    from attngan.evaluation import retrieval
+    from attngan.networks import encoders
+    from attngan.networks.text_encoder import TextEncoder
+    from attngan.training import damsm
+    from datasets.captions import Vocabulary
+    from datasets.corpus import Corpus
+    from s2i.model.speech_encoder import SpeechEncoder, load_speech_encoder
+
     torch.manual_seed(config.seed)
     blueprint = {"trunk": config.trunk, "size": config.size, "width": config.width, "blocks": list(config.blocks)}
     image = encoders.build_image_encoder({**blueprint, "weights": config.trunk_weights})

@@ -2,29 +2,25 @@
 
 import json
 import os
+import statistics
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import torch
-
-from attngan.runtime import checkpoint
-from attngan.runtime.machine import environment
-from attngan.runtime.run import describe
 from attngan.runtime.training_options import JobOptions
-from datasets import audio, cli, ravdess
+from datasets import cli, ravdess
 from datasets.errors import InputError
 from datasets.files import make_folder, require_file
-from s2i.emotion import EMOTION_KIND, FILE, SpeechEmotion, experiments, figures, protocols, report
-from s2i.emotion.experiments import INITIALISATIONS, Context, Experiment
-from s2i.emotion.novelty import novel_sounds
-from s2i.emotion.protocols import INDEPENDENT, RANDOM, Split
-from s2i.emotion.recognisers import RECOGNISERS
+from s2i.emotion import FILE
 from s2i.export import halve
 
+if TYPE_CHECKING:  # all of these import torch, which --help need not wait for
+    from s2i.emotion import SpeechEmotion, figures
+    from s2i.emotion.experiments import Context, Experiment
+
 REPORT = "emotion.json"
+NAMES = ("lstm", "cnn", "mlp", "conv1d", "alexnet", "ours")  # of `s2i.emotion.recognisers.RECOGNISERS`
 
 
 @dataclass(frozen=True)
@@ -36,9 +32,9 @@ class EmotionConfig(JobOptions):
     is set."""
     run: Path = Path("runs/emotion")
     """Folder of features and of each training's result; the same command goes on there."""
-    output: Path = Path("pretrained")
-    """Folder of emotion.safetensors, emotion.json, emotion.png and emotion.md."""
-    recognisers: tuple[str, ...] = tuple(RECOGNISERS)
+    output: Path = Path("outputs/emotion")
+    """Folder of emotion.safetensors, emotion.json, emotion.png and emotion.md. The shipped one is pretrained."""
+    recognisers: tuple[str, ...] = NAMES
     """Which are compared: lstm, cnn, mlp, conv1d, alexnet, ours."""
     random_splits: int = 10
     """Random splits, a fifth to test."""
@@ -61,7 +57,7 @@ class EmotionConfig(JobOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         for name in self.recognisers:
-            cli.check_choice("recognisers", name, tuple(RECOGNISERS))
+            cli.check_choice("recognisers", name, NAMES)
         if "ours" not in self.recognisers:
             raise InputError("--recognisers: lacks ours, which is what is shipped; name it as well")
         cli.check_range("random_splits", self.random_splits, 1, 1000)
@@ -95,17 +91,22 @@ def main(arguments: list[str]) -> None:
         presets = {name: replace(preset, ravdess=root) for name, preset in PRESETS.items()}
     description = "Train the recognisers of emotion on RAVDESS by both protocols, and the one that is shipped."
     config = cli.parse(EmotionConfig, presets, arguments, description=description)
+    from s2i.emotion import figures
+
     for line in figures.lines(train(config)):
         print(line)
     print(config.output / REPORT)
 
 
-def experiments_of(config: EmotionConfig, recordings: tuple[ravdess.Recording, ...]) -> list[Experiment]:
+def experiments_of(config: EmotionConfig, recordings: tuple[ravdess.Recording, ...]) -> "list[Experiment]":
     """All trainings but the shipped one, the quick and the more important ones first.
 
     Raises:
         InputError: if there are too few recordings or actors.
     """
+    from s2i.emotion import protocols
+    from s2i.emotion.experiments import INITIALISATIONS, Experiment
+
     splits = [
         *protocols.actor_folds(recordings, config.folds, config.repeats),
         *protocols.random_splits(recordings, config.random_splits),
@@ -125,6 +126,12 @@ def train(config: EmotionConfig) -> dict[str, Any]:
         InputError: for a folder that is no RAVDESS, a damaged recording, too few actors, or a folder that cannot be
             written.
     """
+    from attngan.runtime.machine import environment
+    from s2i.emotion import SpeechEmotion, experiments, figures, report
+    from s2i.emotion.experiments import Context
+    from s2i.emotion.protocols import INDEPENDENT, RANDOM
+    from s2i.emotion.recognisers import RECOGNISERS
+
     corpus = ravdess.read(config.ravdess)
     for remark in corpus.remarks:
         print(remark, flush=True)
@@ -172,7 +179,9 @@ def _portable(config: EmotionConfig) -> EmotionConfig:
     return replace(config, ravdess=Path(config.ravdess.name))
 
 
-def _tests_ours_on_unheard(experiment: Experiment) -> bool:
+def _tests_ours_on_unheard(experiment: "Experiment") -> bool:
+    from s2i.emotion.protocols import INDEPENDENT
+
     return (
         experiment.recogniser == "ours"
         and experiment.split.protocol == INDEPENDENT
@@ -180,12 +189,21 @@ def _tests_ours_on_unheard(experiment: Experiment) -> bool:
     )
 
 
-def ship(config: EmotionConfig, context: Context, unheard: figures.Results) -> Path:
+def ship(config: EmotionConfig, context: "Context", unheard: "figures.Results") -> Path:
     """Train ours on all recordings and write its weights, half precision, with what it needs to know its limits.
 
     Args:
         unheard: results on actors never heard, which temperature and threshold are fitted on.
     """
+    import numpy as np
+
+    from attngan.runtime import checkpoint
+    from attngan.runtime.run import describe
+    from s2i.emotion import EMOTION_KIND, experiments, figures
+    from s2i.emotion.experiments import Experiment
+    from s2i.emotion.protocols import Split
+    from s2i.emotion.recognisers import RECOGNISERS
+
     everything = np.arange(len(context.recordings))
     experiment = Experiment("ours", Split("shipped", 0, everything, everything[:0]))
     tensors = experiments.weights(context, experiment)
@@ -211,21 +229,27 @@ def ship(config: EmotionConfig, context: Context, unheard: figures.Results) -> P
     return path
 
 
-def speed(recogniser: SpeechEmotion, times: int = 15) -> float:
+def speed(recogniser: "SpeechEmotion", times: int = 15) -> float:
     """Milliseconds that 3 s of voice take, from samples to the answer: the median of so many times."""
+    import torch
+
+    from datasets import audio
+
     wave = 0.1 * torch.randn(3 * audio.SAMPLE_RATE, generator=torch.Generator().manual_seed(0))
     seconds = []
     for _ in range(times):
         start = perf_counter()
         recogniser(wave)
         seconds.append(perf_counter() - start)
-    return 1000 * float(np.median(seconds))
+    return 1000 * statistics.median(seconds)
 
 
-def novel_share(recogniser: SpeechEmotion) -> dict[str, float]:
+def novel_share(recogniser: "SpeechEmotion") -> dict[str, float]:
     """Of each kind of out-of-distribution sound, the share that is told to be unlike the training recordings."""
+    from s2i.emotion.novelty import novel_sounds
+
     return {
-        kind: float(np.mean([not recogniser(wave).familiar for wave in waves]))
+        kind: statistics.fmean([not recogniser(wave).familiar for wave in waves])
         for kind, waves in novel_sounds().items()
     }
 

@@ -40,12 +40,12 @@ class Backend:
     @cached_property
     def matcher(self) -> HeldOutMatcher | None:
         """The held-out DAMSM, where there is one."""
-        return load_held_out_matcher(self.session.folder)
+        return load_held_out_matcher(self.session.folder.path)
 
     @cached_property
     def speech_match(self) -> SpeechMatch:
         """The encoder that the generator was trained with."""
-        return SpeechMatch(self.session.folder)
+        return SpeechMatch(self.session.folder.path)
 
     def warm_up(self) -> None:
         """Load what was not needed to show the page, and paint once, so that nobody waits for it."""

@@ -6,6 +6,19 @@ keeps the results on disk, `metrics` and `figures` measure them, `report` writes
 that are unlike the training recordings.
 """
 
-from s2i.emotion.speech_emotion import EMOTION_KIND, FILE, Emotion, SpeechEmotion
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from s2i.emotion.speech_emotion import EMOTION_KIND, Emotion, SpeechEmotion
 
 __all__ = ["EMOTION_KIND", "FILE", "Emotion", "SpeechEmotion"]
+
+FILE = "emotion.safetensors"
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for only then, so that `--help` need not wait for torch."""
+    if name in __all__:
+        return getattr(importlib.import_module("s2i.emotion.speech_emotion"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

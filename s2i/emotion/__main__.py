@@ -2,16 +2,20 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tyro.conf import Positional
 
 from datasets import cli
 from datasets.errors import InputError
 from datasets.recordings import read_each
-from s2i.emotion.speech_emotion import FILE, Emotion, SpeechEmotion
+from s2i.emotion import FILE
+
+if TYPE_CHECKING:
+    from s2i.emotion import Emotion
 
 
-def describe(emotion: Emotion) -> str:
+def describe(emotion: "Emotion") -> str:
     """What was heard, in one line for people."""
     shares = sorted(emotion.probabilities.items(), key=lambda item: -item[1])
     probabilities = ", ".join(f"{name} {share:.2f}" for name, share in shares)
@@ -44,6 +48,8 @@ def main(arguments: list[str]) -> int:
     listener = None
     for recording in read_each(config.recordings, failures):
         if listener is None:
+            from s2i.emotion import SpeechEmotion
+
             listener = SpeechEmotion.load(config.model)
         print(f"{recording.name}\t{describe(listener(recording.wave))}", flush=True)
     return 2 if failures else 0

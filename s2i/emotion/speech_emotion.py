@@ -12,12 +12,12 @@ from attngan.runtime import checkpoint
 from datasets import audio, cli
 from datasets.errors import InputError
 from datasets.ravdess import EMOTIONS, VOICES
+from s2i.emotion import FILE
 from s2i.emotion import features as emotion_features
 from s2i.emotion.encoder import EmotionEncoder
 from s2i.emotion.novelty import MahalanobisDetector
 
 EMOTION_KIND = "emotion-encoder"
-FILE = "emotion.safetensors"
 SHORTEST = 8  # frames: what the network halves three times
 SURE = 0.5  # confidence from which an answer is called likely
 CIRCUMPLEX: dict[str, float | None] = {

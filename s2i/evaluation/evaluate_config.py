@@ -1,4 +1,4 @@
-"""The options of an evaluation."""
+"""The options of an evaluation; no torch is imported for them, so that `--help` answers at once."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -4,7 +4,6 @@ Of synthetic birds everything is known, and a person would check a picture in th
 """
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,45 +21,9 @@ from datasets.errors import InputError
 from datasets.files import write_text
 from s2i.evaluation.evaluation_set import EvaluationSet
 from s2i.evaluation.models import BATCH, ComparedModel
+from s2i.evaluation.synthetic_config import FOLDS, SyntheticConfig
 
-FOLDS = 10
 ROWS = ("real", "s2i", "exchanged")  # and "attngan" where a generator reads
-
-
-@dataclass(frozen=True)
-class SyntheticConfig:
-    """What is measured, and with what."""
-
-    corpus: Path = Path("runs/drawn/birds.h5")
-    """A corpus of synthetic birds, whose test species are painted; scripts/measure_drawn.sh makes it and all below."""
-    sen: Path = Path("runs/drawn/sen/best.safetensors")
-    """Speech encoder."""
-    gan: Path = Path("runs/drawn/gan/generator.safetensors")
-    """Generator that paints recordings."""
-    damsm: Path = Path("runs/drawn/damsm/best.safetensors")
-    """DAMSM, whose text encoder reads captions; not read without --text-gan."""
-    text_gan: Path | None = None
-    """Generator trained with --condition text, which paints the same sentences as they are written."""
-    reader: Path = Path("runs/drawn/reader.safetensors")
-    """The network that reads attributes from pictures; trained on drawings of its own where there is no such file."""
-    reader_pictures: int = 60_000
-    """Budget of the reader: pictures seen in all."""
-    reader_drawings: int = 8_000
-    """Different drawings among them."""
-    output: Path = Path("outputs/drawn.json")
-    """Where the figures go."""
-    pictures: int = 1_000
-    """How many test recordings to paint; all of them where there are fewer."""
-    seed: int = 0
-    """Of the noise, the order and the reader."""
-    device: str = "auto"
-    """auto (a GPU where there is one), cpu or cuda."""
-
-    def __post_init__(self) -> None:
-        cli.check_range("reader_pictures", self.reader_pictures, 64)
-        cli.check_range("reader_drawings", self.reader_drawings, 64, 1_000_000)
-        cli.check_range("pictures", self.pictures, FOLDS)
-        cli.check_range("seed", self.seed, 0)
 
 
 def measure(config: SyntheticConfig) -> dict[str, Any]:
@@ -84,7 +47,7 @@ def measure(config: SyntheticConfig) -> dict[str, Any]:
     count = config.pictures if config.pictures < len(corpus.pictures_of("test")) else 0  # all
     samples = EvaluationSet.of(corpus, count, config.seed, option="pictures")
     claims = [claimed_attributes(caption) for caption in samples.captions]
-    if len(samples) < FOLDS:
+    if len(samples) < FOLDS or not all(claims):
         raise InputError(
             f"{config.corpus}: {len(samples)} test recordings are too few for {FOLDS} folds; build a larger one"
         )

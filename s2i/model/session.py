@@ -113,11 +113,8 @@ class Session:
             InputError: if there are none that the model knows, or too many.
         """
         read = self.reader(text)
-        notes = _notes(read.unknown)
-        if read.left_out:
-            notes = (*notes, f"only the first {len(read.words)} words are read; {read.left_out} were left out")
         text = " ".join(text.split())
-        return Description(read.condition, text, (Source(text=text),), text, tuple(read.words), notes=notes)
+        return Description(read.condition, text, (Source(text=text),), text, tuple(read.words), notes=tuple(read.notes))
 
     def say(self, text: str, voice: str = VOICE) -> Description:
         """Typed words, said by a synthetic voice, as a description from speech.
@@ -127,9 +124,9 @@ class Session:
         """
         check_text(text)
         text = " ".join(text.split())
-        unknown = self.reader(text).unknown  # refuses what is no English, which a voice would spell
+        read = self.reader(text)  # refuses what is no English, which a voice would spell
         described = self.hear(voices.synthesise(voices.by_name(voice), text, 0), text, text)
-        return replace(described, notes=_notes(unknown))
+        return replace(described, notes=tuple(replace(read, left_out=0).notes))  # a voice says all of it
 
     def between(self, one: Description, other: Description, share: float) -> Description:
         """A description between two, `one` at share 0; of a mixture the first end counts."""
@@ -225,13 +222,6 @@ def _threads(number: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def _notes(unknown: Sequence[str]) -> tuple[str, ...]:
-    if not unknown:
-        return ()
-    named = ", ".join(word[:20] for word in unknown[:8]) + ("..." if len(unknown) > 8 else "")
-    return (f"words that the model does not know: {named}",)
 
 
 @torch.inference_mode()
