@@ -152,7 +152,8 @@ class Evaluation:
         """The rows that are asked for."""
         real = self.statistics()
         matched, judged = (
-            encoder.read(self.samples.captions) for encoder in (self.evaluators.matcher, self.evaluators.judge)
+            encoder.read(self.samples.captions)
+            for encoder in (self.evaluators.matcher, self.evaluators.held_out_matcher)
         )
         return {name: self.row(name, matched, judged, real) for name in self.config.names}
 

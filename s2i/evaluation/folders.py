@@ -101,7 +101,9 @@ def score_folder(
         _check_width(spoken, seen.matched, speech)
         return {**row, "r_precision": scores.match(seen.matched, spoken, described.species, seed=seed)}
     assert described.captions is not None
-    matched, judged = (encoder.read(described.captions) for encoder in (evaluators.matcher, evaluators.judge))
+    matched, judged = (
+        encoder.read(described.captions) for encoder in (evaluators.matcher, evaluators.held_out_matcher)
+    )
     return {**row, **scores.consistency(seen, matched, judged, described.captions, described.species, seed=seed)}
 
 
