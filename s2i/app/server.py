@@ -108,6 +108,7 @@ def _application(config: AppConfig, credentials: tuple[str, str] | None, folder:
     from s2i.model.session import Session  # these take seconds to import, which --help need not wait for
 
     session = Session(config.model)
+    _ = session.reader  # what is missing for typed words should show before the page opens
     try:
         from s2i.app import web
         from s2i.app.backend import Backend
