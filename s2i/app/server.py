@@ -68,6 +68,8 @@ def serving(config: AppConfig, credentials: tuple[str, str] | None, folder: Path
         backend, application = _application(config, credentials, folder)
         import uvicorn
 
+        from s2i.app import web
+
         server = uvicorn.Server(
             uvicorn.Config(application, log_level="warning", access_log=False, timeout_graceful_shutdown=PATIENCE)
         )
@@ -81,7 +83,7 @@ def serving(config: AppConfig, credentials: tuple[str, str] | None, folder: Path
         try:
             yield backend
         finally:
-            application.state.gradio.stop_event.set()  # ends the connections by which pages tell that they are open
+            web.close(application)
             server.should_exit = True
             thread.join(PATIENCE + 1)
 

@@ -63,8 +63,15 @@ def application(config: AppConfig, credentials: tuple[str, str] | None, backend:
     )
     mount = outer.routes[-1]
     assert isinstance(mount, Mount)
-    outer.state.gradio = mount.app
+    outer.state.gradio, outer.state.blocks = mount.app, blocks
+    blocks.has_launched = blocks.is_running = True  # else gradio would read and serve any file that a caller names
     return outer
+
+
+def close(application: FastAPI) -> None:
+    """End the queue, and the connections by which browsers tell that the page is open."""
+    application.state.blocks.close(verbose=False)
+    application.state.gradio.stop_event.set()
 
 
 async def _cannot_store(_: Request, error: Exception) -> PlainTextResponse:
