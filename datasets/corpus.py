@@ -16,7 +16,6 @@ manifest lists them (datasets/shard.py).
 """
 
 import errno
-import io
 import json
 import os
 import shutil
@@ -28,9 +27,9 @@ from typing import Any, TypeAlias
 import h5py
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from datasets import audio, voices
+from datasets import audio, picture_file, voices
 from datasets.errors import InputError
 from datasets.files import replacing
 from datasets.shard import SCHEMA, VERSION, Groups, Shard, Texts, locate, merge, shard_files
@@ -233,7 +232,7 @@ class Corpus:
 
     def picture(self, index: int) -> Image.Image:
         """Picture `index`, RGB."""
-        return decode(self.encoded(index), f"{self.path}: picture {self.names[index]}")
+        return picture_file.decode(self.encoded(index), f"{self.path}: picture {self.names[index]}")
 
     def frames(self, recording: int) -> int:
         """Frames of the log-mel of a recording."""
@@ -256,30 +255,3 @@ class Corpus:
         """Close the files."""
         for shard in self._shards:
             shard.file.close()
-
-
-def decode(data: bytes, name: str) -> Image.Image:
-    """Decode an encoded picture to RGB: the first of several, on white where it is transparent.
-
-    Raises:
-        InputError: if it is damaged.
-    """
-    try:
-        picture: Image.Image = Image.open(io.BytesIO(data))
-        if picture.mode.startswith("I;16"):  # 16 bits, which Pillow would clip to 8 instead of scaling
-            picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
-        if picture.has_transparency_data:
-            picture = picture.convert("RGBA")
-            picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
-        return picture.convert("RGB")
-    except UnidentifiedImageError as error:
-        raise InputError(f"{name}: is not a picture in a known format; replace or remove it") from error
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise InputError(f"{name}: not a readable picture ({error}); replace or remove it") from error
-
-
-def encode(picture: Image.Image, quality: int = 95) -> bytes:
-    """JPEG bytes of a picture."""
-    buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=quality)
-    return buffer.getvalue()

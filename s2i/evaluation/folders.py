@@ -10,15 +10,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
 from attngan.evaluation import distances, scores
 from attngan.evaluation.evaluators import Evaluators, RealStatistics, Seen, together
-from datasets import audio, csv_source
+from datasets import audio, csv_source, picture_file
 from datasets.captions import tokenize
-from datasets.corpus import decode
 from datasets.errors import InputError
 from datasets.loader import Batch, stack_mels, to_unit
 from s2i.evaluation.cache import Cache
@@ -131,16 +130,9 @@ def check_picture(path: Path) -> int:
         InputError: if it is broken, not in 8 bits and three colours, or smaller than 8 px.
     """
     advice = "scores compare 8-bit colour pictures; convert it"
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as picture:
-                mode, size = picture.mode, picture.size
-                coded = str(picture.tile[0][3]) if picture.tile else ""
-    except Image.UnidentifiedImageError as error:
-        raise InputError(f"{path}: is not a picture in a known format; replace or remove it") from error
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-        raise InputError(f"{path}: not a readable picture ({error}); replace or remove it") from error
+    with picture_file.open_picture(picture_file.read(path), str(path)) as picture:
+        mode, size = picture.mode, picture.size
+        coded = str(picture.tile[0][3]) if picture.tile else ""
     if mode.startswith("I;16") or ";16" in coded:
         raise InputError(f"{path}: has 16 bits a channel; {advice}")
     if mode not in MODES:
@@ -255,7 +247,7 @@ def _look(pictures: Sequence[Path], resolutions: Sequence[int], evaluators: Eval
 
 def _read(path: Path) -> Tensor:
     """The middle square of a picture, upright, [3, S, S] in [-1, 1] with S at most 128."""
-    picture = ImageOps.exif_transpose(decode(path.read_bytes(), str(path)))
+    picture = picture_file.decode(picture_file.read(path), str(path), upright=True)
     resolution = min(picture.size)
     left, top = (picture.width - resolution) // 2, (picture.height - resolution) // 2
     square = picture.crop((left, top, left + resolution, top + resolution))

@@ -23,7 +23,7 @@ from attngan.networks.generator import load_generator
 from attngan.runtime import checkpoint
 from attngan.training import losses
 from attngan.training.gan_config import GanConfig
-from datasets import cli, corpus
+from datasets import cli, corpus, picture_file
 from datasets.captions import Vocabulary
 from datasets.corpus import Corpus, Tables
 from datasets.errors import InputError
@@ -89,7 +89,7 @@ def copy_corpus(source: Path, target: Path, **changes) -> Path:
         old.voice_heard.tolist(),
     )
     tables = dataclasses.replace(tables, **changes)
-    pictures = [corpus.encode(old.picture(index)) for index in range(len(old))]
+    pictures = [picture_file.encode(old.picture(index)) for index in range(len(old))]
     mels = [np.asarray(old.mel(index)) for index in range(len(tables.recording_picture))]
     corpus.write(target, tables, pictures, mels, sources={}, config={})
     old.close()
