@@ -29,7 +29,7 @@ class GenerateConfig:
     """What is painted, how often, and where the pictures go."""
 
     recordings: Positional[tuple[Path, ...]] = ()
-    """Recordings (wav, flac, ogg, mp3; 0.3 to 30 s), or folders of them."""
+    """Recordings (wav, flac, ogg, mp3, m4a, aac, webm; 0.3 to 30 s), or folders of them."""
     microphone: bool = False
     """Record a description now, until silence or Enter."""
     text: str = ""

@@ -22,7 +22,7 @@ class MorphConfig:
     """Between which descriptions, and how finely."""
 
     recordings: Positional[tuple[Path, ...]] = ()
-    """Two recordings (wav, flac, ogg, mp3; 0.3 to 30 s)."""
+    """Two recordings (wav, flac, ogg, mp3, m4a, aac, webm; 0.3 to 30 s)."""
     output: Path = Path("outputs/morph.png")
     """Where the strip goes (.png or .jpg): a column for each step, a row for each sample."""
     steps: int = 7

@@ -132,7 +132,8 @@ def check_picture(path: Path) -> int:
     advice = "scores compare 8-bit colour pictures; convert it"
     with picture_file.open_picture(picture_file.read(path), str(path)) as picture:
         mode, size = picture.mode, picture.size
-        coded = str(picture.tile[0][3]) if picture.tile else ""
+        tile = getattr(picture, "tile", None)  # how the file holds its pixels
+        coded = str(tile[0][3]) if tile else ""
     if mode.startswith("I;16") or ";16" in coded:
         raise InputError(f"{path}: has 16 bits a channel; {advice}")
     if mode not in MODES:

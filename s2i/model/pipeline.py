@@ -126,7 +126,7 @@ class SpeechToImage:
         The same recording, seed and sample give the same pixels on the same machine, however many samples are asked.
 
         Args:
-            recording: a file; samples [N] at 16 kHz in [-1, 1]; or (samples [N] or [N, channels], rate in Hz).
+            recording: in any form that `datasets.any_recording.waveform` takes.
             samples: from 1 to 100.
             seed: at least 0.
 
@@ -141,7 +141,7 @@ class SpeechToImage:
     @torch.inference_mode()
     def hear(self, recording: audio.AnyRecording) -> Heard:
         """Encode `recording`, which is as for a call and gives the same errors, without painting it."""
-        mel = audio.log_mel(audio.waveform(recording, integers=True))
+        mel = audio.log_mel(audio.waveform(recording))
         mask = torch.ones(1, len(mel), dtype=torch.bool, device=self.device)
         condition = self.encoder(audio.normalise(mel)[None].to(self.device), mask)
         return Heard(condition, self.encoder.spans(len(mel)), mel.numpy())

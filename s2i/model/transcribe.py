@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,8 +24,6 @@ from datasets.corpus import Corpus
 from datasets.errors import InputError
 from datasets.language_model import TrigramModel
 from datasets.recordings import Handler, print_each
-
-Recording: TypeAlias = str | Path | Tensor | np.ndarray
 
 FORMAT = 1
 ABOUT, ARPA, LANGUAGE, DICTIONARY = "recogniser.json", "captions.lm", "captions.lm.bin", "captions.dict"
@@ -83,20 +81,20 @@ class Recogniser:
         files.write_text(folder / ABOUT, json.dumps(about, indent=1))  # last, once the others are whole
         return cls(folder)
 
-    def __call__(self, recording: Recording) -> str:
+    def __call__(self, recording: audio.AnyRecording) -> str:
         """The words of `recording`, lower-case and separated by spaces; "" if none are understood.
 
         Args:
-            recording: a file, or samples [N] at 16 kHz in [-1, 1].
+            recording: in any form that `datasets.any_recording.waveform` takes.
 
         Raises:
             InputError: if it is not a recording, or too short, too long or silent.
         """
         return " ".join(word for word, _, _ in self.timed(recording))
 
-    def timed(self, recording: Recording) -> list[tuple[str, float, float]]:
+    def timed(self, recording: audio.AnyRecording) -> list[tuple[str, float, float]]:
         """Each word of `recording` with its start and end in seconds; arguments and errors as for a call."""
-        wave = _wave(recording)
+        wave = audio.waveform(recording)
         sound = self._speech.AudioData(_to_pcm(wave), audio.SAMPLE_RATE, 2)
         try:
             decoder = self._speech.Recognizer().recognize_sphinx(sound, language=self._language, show_all=True)
@@ -138,9 +136,9 @@ class WhisperFolder:
         self._options = {"language": "en"} if getattr(model.generation_config, "is_multilingual", False) else {}
 
     @torch.inference_mode()
-    def __call__(self, recording: Recording) -> str:
+    def __call__(self, recording: audio.AnyRecording) -> str:
         """The words of `recording` as for `Recogniser`, with the same errors."""
-        wave = _wave(recording).numpy()
+        wave = audio.waveform(recording).numpy()
         features = self._processor(wave, sampling_rate=audio.SAMPLE_RATE, return_tensors="pt").input_features
         tokens = self._model.generate(features, **self._options)
         return " ".join(tokenize(self._processor.batch_decode(tokens, skip_special_tokens=True)[0]))
@@ -189,15 +187,6 @@ def _pronunciations(dictionary: Path) -> dict[str, list[str]]:
     return lines
 
 
-def _wave(recording: Recording) -> Tensor:
-    """Any form of a recording as [N] float32 at 16 kHz."""
-    if isinstance(recording, str | Path):
-        return audio.load(recording)
-    wave = torch.as_tensor(recording).detach().cpu()
-    audio.check(wave, "recording")
-    return wave.float()
-
-
 def _to_pcm(wave: Tensor) -> bytes:
     """Samples as 16-bit integers, in the faint noise of a quiet room.
 
@@ -215,7 +204,7 @@ class TranscribeConfig:
     """What is transcribed, and by what."""
 
     recordings: Positional[tuple[Path, ...]] = ()
-    """Recordings (wav, flac, ogg, mp3; 0.3 to 30 s), or folders of them."""
+    """Recordings (wav, flac, ogg, mp3, m4a, aac, webm; 0.3 to 30 s), or folders of them."""
     corpus: Path = Path("data/cub.h5")
     """Corpus whose training captions tell which words to expect; what is learnt is kept beside it (cub.recogniser).
     Where the default one is not there, the shipped pretrained/recogniser listens."""
