@@ -1,28 +1,27 @@
 """The command that builds a corpus: from CUB, from somebody's own CSV, or from drawn birds."""
 
-import fcntl
 import hashlib
 import json
 import os
 import shutil
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tqdm import tqdm
-
-from datasets import audio, cli, corpus, csv_source, cub, synthesis, synthetic, voices
-from datasets.corpus import Tables
+from datasets import cli
 from datasets.errors import InputError
 from datasets.files import make_folder, remove_leftovers
-from datasets.picture_record import Entry
-from datasets.synthesis import Recording
+from datasets.lock import Lock
+
+if TYPE_CHECKING:  # all of these import torch, which --help need not wait for
+    from datasets.corpus import Tables
+    from datasets.picture_record import Entry
+    from datasets.synthesis import Recording
 
 SOURCES = ("cub", "csv", "drawn")
+ENGINES = ("espeak", "flite", "festival")
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ class PrepareConfig:
     """Captions of each validation and test picture that are spoken, each by a heard and by an unheard voice."""
     voices_per_caption: int = 1
     """Different voices that speak each training caption."""
-    engines: tuple[str, ...] = ("espeak", "flite", "festival")
+    engines: tuple[str, ...] = ENGINES
     """Speech engines to use where they are installed; espeak always is."""
     on_the_fly: bool = False
     """Store no recordings; synthesise each when it is asked for. Saves disk, costs time in every epoch."""
@@ -72,7 +71,7 @@ class PrepareConfig:
         cli.check_range("workers", self.workers, 1, 256)
         cli.check_range("seed", self.seed, 0, 2**31 - 1)
         for engine in self.engines:
-            cli.check_choice("engines", engine, tuple(voices.INSTALL))
+            cli.check_choice("engines", engine, ENGINES)
         if self.source == "csv" and self.csv is None:
             raise InputError("--csv: missing; name the table of your own pictures and recordings")
         if self.source != "csv" and self.csv is not None:
@@ -105,6 +104,8 @@ def build(config: PrepareConfig) -> Path:
     Raises:
         InputError: if the source is incomplete or the output cannot be written.
     """
+    from datasets import synthesis
+
     entries, sources = read_source(config)
     tables, recordings = synthesis.plan(
         entries,
@@ -124,7 +125,9 @@ def build(config: PrepareConfig) -> Path:
     described = {name: value for name, value in vars(config).items() if name not in places}
     identity = json.dumps([described, sources, tables.voice_names], default=str, sort_keys=True)
     described["identity"] = hashlib.sha256(identity.encode()).hexdigest()
-    with _only_one(config.output):
+    lock = config.output.with_name(f".{config.output.name}.lock")
+    with Lock(lock, f"{config.output}: is being built by another process; wait until it ends"):
+        remove_leftovers(config.output.parent, config.output)
         if _is_built(config.output, described["identity"]):
             print(f"{config.output}: is there already, built from the same sources with the same options")
         else:
@@ -132,25 +135,11 @@ def build(config: PrepareConfig) -> Path:
     return config.output
 
 
-@contextmanager
-def _only_one(output: Path) -> Iterator[None]:
-    """Keep other processes from building `output` meanwhile; the lock ends with the process, however it ends."""
-    path = output.with_name(f".{output.name}.lock")
-    with open(path, "w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise InputError(f"{output}: is being built by another process; wait until it ends") from error
-        try:
-            remove_leftovers(output)
-            yield
-        finally:
-            path.unlink(missing_ok=True)
-
-
 def _is_built(output: Path, identity: str) -> bool:
     if not output.exists():
         return False
+    from datasets import corpus
+
     try:
         old = corpus.Corpus(output)
     except InputError as error:
@@ -160,13 +149,17 @@ def _is_built(output: Path, identity: str) -> bool:
 
 
 def _build(
-    entries: list[Entry],
-    tables: Tables,
-    recordings: list[Recording],
+    entries: "list[Entry]",
+    tables: "Tables",
+    recordings: "list[Recording]",
     config: PrepareConfig,
     sources: dict[str, str],
     described: dict[str, Any],
 ) -> None:
+    from tqdm import tqdm
+
+    from datasets import corpus, synthesis
+
     print(
         f"{len(entries):,} pictures of {len(tables.species)} species, {len(tables.captions):,} captions, "
         f"{len(recordings):,} recordings in {len(tables.voice_names)} voices"
@@ -189,8 +182,10 @@ def _build(
     print(f"{config.output}: {config.output.stat().st_size / 1e6:,.0f} MB")
 
 
-def read_source(config: PrepareConfig) -> tuple[list[Entry], dict[str, str]]:
+def read_source(config: PrepareConfig) -> "tuple[list[Entry], dict[str, str]]":
     """The entries of the configured source and the checksums of its files."""
+    from datasets import csv_source, cub, synthetic
+
     if config.source == "cub":
         return cub.read(
             config.cub_root,
@@ -208,9 +203,11 @@ def read_source(config: PrepareConfig) -> tuple[list[Entry], dict[str, str]]:
 
 
 def _estimate(
-    entries: list[Entry], recordings: list[Recording], tables: Tables, folder: Path, config: PrepareConfig
+    entries: "list[Entry]", recordings: "list[Recording]", tables: "Tables", folder: Path, config: PrepareConfig
 ) -> None:
     """Time a sample of the recordings and say what all of them will take; refuse when the disk is too small."""
+    from datasets import audio, synthesis
+
     sample = recordings[:: max(1, len(recordings) // 24)][:24]
     start = time.perf_counter()
     frames = [len(synthesis.log_mel_of(recording, tables.voice_names[recording.voice])) for recording in sample]

@@ -3,19 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import torch
-
-from attngan.evaluation import retrieval
-from attngan.networks import encoders
-from attngan.training import damsm
+from attngan.training.damsm_config import DamsmTrainingConfig
 from datasets import cli
-from datasets.corpus import Corpus
-from s2i.model.speech_encoder import SPEECH_KIND, SpeechEncoder, load_speech_encoder
 
 
 @dataclass(frozen=True)
-class SenConfig(damsm.DamsmTrainingConfig):
+class SenConfig(DamsmTrainingConfig):
     """Options of training the speech embedding network."""
 
     run: Path = Path("runs/sen")
@@ -79,6 +72,13 @@ def train(config: SenConfig) -> Path:
     Raises:
         InputError: for a corpus without recordings, or a bad DAMSM file.
     """
+    import torch  # which --help need not wait for
+
+    from attngan.evaluation import retrieval
+    from attngan.networks import encoders
+    from attngan.training import damsm
+    from s2i.model.speech_encoder import SPEECH_KIND, SpeechEncoder, load_speech_encoder
+
     image, about = encoders.load_image_encoder(config.damsm)
     teacher = None
     if config.teacher_weight and about["caption"] == "text" and _has_words(config.corpus):
@@ -104,6 +104,10 @@ def train(config: SenConfig) -> Path:
 
 def _has_words(path: Path) -> bool:
     """Whether the corpus knows the words of every recording that trains; one of own recordings need not."""
+    import numpy as np
+
+    from datasets.corpus import Corpus
+
     corpus = Corpus(path)
     spoken = corpus.recording_caption[np.isin(corpus.recording_picture, corpus.pictures_of("train"))]
     corpus.close()

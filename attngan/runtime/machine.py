@@ -5,31 +5,47 @@ import platform
 import subprocess
 import sys
 import warnings
+from contextlib import suppress
 from datetime import timedelta
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import torch
 from lightning_fabric import Fabric
 
 from attngan.runtime.ranks import Ranks, launched
+from attngan.runtime.training_options import PRECISIONS, TrainingOptions
 from datasets.cli import check_choice, repository
 from datasets.errors import InputError
 
-PRECISIONS = ("bf16-mixed", "32-true")
+PACKAGE = "speech-to-image"
 PATIENCE = timedelta(hours=2)  # with processes that are late, since one may be filling a cache for all
 
 
 def environment() -> dict[str, str]:
     """Machine, versions and commit, for whatever records a figure."""
-    git = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=repository(), capture_output=True, text=True)
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"{os.cpu_count()} CPU cores"
     return {
         "machine": f"{platform.machine()}, {device}",
         "torch": torch.__version__,
         "python": platform.python_version(),
-        "commit": git.stdout.strip() or "unknown",
+        "commit": commit(),
         "command": " ".join(sys.argv).replace(f"{repository()}{os.sep}", ""),  # the same on every machine
     }
+
+
+def commit() -> str:
+    """The commit of this checkout; of an installed copy, or where there is no git, its version, else "unknown"."""
+    if (repository() / ".git").exists():  # or git would tell of a checkout that an installed copy lies in
+        with suppress(OSError, subprocess.SubprocessError):
+            told = subprocess.run(
+                ["git", "rev-parse", "--short", "HEAD"], cwd=repository(), capture_output=True, text=True, timeout=30
+            )
+            if told.returncode == 0 and told.stdout.strip():
+                return told.stdout.strip()
+    with suppress(PackageNotFoundError):
+        return f"version {version(PACKAGE)}"
+    return "unknown"
 
 
 def make_fabric(precision: str) -> Fabric:
@@ -39,7 +55,7 @@ def make_fabric(precision: str) -> Fabric:
         InputError: if this machine has fewer GPUs than torchrun was told to start processes on it.
     """
     check_choice("precision", precision, PRECISIONS)
-    together: dict[str, Any] = {"devices": 1}
+    processes: dict[str, Any] = {"devices": 1}
     if launched() > 1:
         from lightning_fabric.plugins.environments import TorchElasticEnvironment
         from lightning_fabric.strategies import DDPStrategy
@@ -50,13 +66,21 @@ def make_fabric(precision: str) -> Fabric:
                 f"--nproc-per-node {here}: this machine has {torch.cuda.device_count()} GPUs; start as many processes"
             )
         strategy = DDPStrategy(cluster_environment=TorchElasticEnvironment(), timeout=PATIENCE)
-        together = {"devices": here, "num_nodes": launched() // here, "strategy": strategy}
+        processes = {"devices": here, "num_nodes": launched() // here, "strategy": strategy}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        fabric = Fabric(accelerator="auto", precision=precision, **together)  # type: ignore[arg-type]
+        fabric = Fabric(accelerator="auto", precision=precision, **processes)  # type: ignore[arg-type]
         if launched() > 1:
             fabric.launch()
     return fabric
+
+
+def start(config: TrainingOptions) -> Fabric:
+    """Threads, seed, device and precision of a training, before anything of it is built."""
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    torch.manual_seed(config.seed)
+    return make_fabric(config.precision)
 
 
 def ranks_of(fabric: Fabric) -> Ranks:

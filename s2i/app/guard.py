@@ -11,19 +11,19 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-ROOM = 64 * 1024  # of a form around an upload
-MAX_QUESTION = 2**20  # bytes of any other request
+FORM_OVERHEAD = 64 * 1024  # of a form around an upload
+MAX_REQUEST_BYTES = 2**20  # bytes of any other request
 UPLOAD = "/gradio_api/upload"
 # All that the page and gradio's clients need; the rest of gradio's routes is for things that this page has not.
-EXACT = (
+PATHS = (
     "", "/config", "/theme.css", "/favicon.ico", "/manifest.json", "/robots.txt", "/login", "/logout", "/login_check",
 )  # fmt: skip
 API = (
     "upload", "upload_progress", "queue/join", "queue/data", "info", "openapi.json", "startup-events", "app_id",
     "token", "user", "login_check", "cancel", "reset", "theme.css", "run/predict",
 )  # fmt: skip
-BELOW = ("/assets/", "/static/", "/svelte/", "/gradio_api/file=", "/gradio_api/call/", "/gradio_api/heartbeat/")
-POLICY = "; ".join(
+PREFIXES = ("/assets/", "/static/", "/svelte/", "/gradio_api/file=", "/gradio_api/call/", "/gradio_api/heartbeat/")
+CONTENT_SECURITY_POLICY = "; ".join(
     [
         "default-src 'self'",
         "script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:",  # gradio's pages are made of such scripts
@@ -40,7 +40,7 @@ POLICY = "; ".join(
     ]
 )
 HEADERS = [
-    (b"content-security-policy", POLICY.encode()),
+    (b"content-security-policy", CONTENT_SECURITY_POLICY.encode()),
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
     (b"permissions-policy", b"microphone=(self), camera=(), geolocation=()"),
@@ -70,7 +70,7 @@ class Guard:
         path = scope["path"].rstrip("/")
         if not allowed(path):
             return await _refuse(send, 404, "there is no such page")
-        limit = self._max_bytes + ROOM if path == UPLOAD else MAX_QUESTION
+        limit = self._max_bytes + FORM_OVERHEAD if path == UPLOAD else MAX_REQUEST_BYTES
         message = f"too large: give a recording of at most {self._max_bytes // 2**20} MB"
         length = dict(scope["headers"]).get(b"content-length", b"0")
         if not length.isdigit() or int(length) > limit:
@@ -103,7 +103,7 @@ def allowed(path: str) -> bool:
     """Whether a path (without a slash at its end) is one that the page needs."""
     if "/../" in f"{path}/" or "\0" in path or "\\" in path:
         return False
-    return path in EXACT or path.removeprefix("/gradio_api/") in API or path.startswith(BELOW)
+    return path in PATHS or path.removeprefix("/gradio_api/") in API or path.startswith(PREFIXES)
 
 
 async def _refuse(send: Send, code: int, message: str) -> None:

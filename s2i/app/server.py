@@ -18,16 +18,16 @@ from datasets.errors import InputError
 if TYPE_CHECKING:
     import gradio
 
-    from s2i.app.recordings import Studio
+    from s2i.app.backend import Backend
 
-HERE = ("127.0.0.1", "localhost", "::1")
+LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
 PREFIX = "speech-to-image-"
-EVERY = 60  # seconds between sweeps of the files
+SWEEP_SECONDS = 60  # seconds between sweeps of the files
 WARNING = (
     "warning: other computers can reach this page at {host}, over plain HTTP: the password and the recordings can be "
     "read on the way, and browsers give such a page no microphone; put HTTPS before it"
 )
-SESSIONS = 100  # whose descriptions are kept; the one that is longest unused goes first
+MAX_SESSIONS = 100  # whose descriptions are kept; the one that is longest unused goes first
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class AppConfig:
     @property
     def local(self) -> bool:
         """Whether only this machine can reach the page."""
-        return self.host in HERE
+        return self.host in LOCAL_HOSTS
 
 
 def main(arguments: list[str]) -> int:
@@ -64,14 +64,14 @@ def main(arguments: list[str]) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _end)
     try:
-        with scratch() as folder, serving(config, folder) as (address, studio):
+        with scratch() as folder, serving(config, folder) as (address, backend):
             if not config.local:
                 print(WARNING.format(host=config.host), file=sys.stderr)
             print(f"ready: {address} (Ctrl-C ends it)", flush=True)
-            studio.warm_up()
+            backend.warm_up()
             while True:
-                time.sleep(EVERY)
-                studio.uploads.sweep()
+                time.sleep(SWEEP_SECONDS)
+                backend.uploads.sweep()
     except SystemExit:
         print("ended", flush=True)
         return 0
@@ -103,7 +103,7 @@ def scratch() -> Iterator[Path]:
 
 
 @contextmanager
-def serving(config: AppConfig, folder: Path) -> "Iterator[tuple[str, Studio]]":
+def serving(config: AppConfig, folder: Path) -> "Iterator[tuple[str, Backend]]":
     """Serve the page from `folder`, and give its address and where it paints.
 
     Raises:
@@ -112,8 +112,8 @@ def serving(config: AppConfig, folder: Path) -> "Iterator[tuple[str, Studio]]":
     os.environ.update(GRADIO_ANALYTICS_ENABLED="False", GRADIO_TEMP_DIR=str(folder), HF_HUB_OFFLINE="1")
     os.environ.update(GRADIO_RUN_HISTORY="False", GRADIO_SSR_MODE="False", GRADIO_MCP_SERVER="False")
     for name in ("NO_PROXY", "no_proxy"):  # gradio asks the page itself whether it is there
-        os.environ[name] = ",".join(filter(None, [os.environ.get(name), *HERE, config.host]))
-    blocks, studio, options = _page(config, folder)
+        os.environ[name] = ",".join(filter(None, [os.environ.get(name), *LOCAL_HOSTS, config.host]))
+    blocks, backend, options = _page(config, folder)
     try:
         _, address, _ = blocks.launch(**options)
     except OSError as error:
@@ -122,34 +122,35 @@ def serving(config: AppConfig, folder: Path) -> "Iterator[tuple[str, Studio]]":
     except ValueError as error:  # gradio's own check
         raise InputError(f"--host {config.host}: does not answer; check the address, or try once more") from error
     try:
-        studio.uploads.keep()
-        yield str(address).rstrip("/"), studio
+        backend.uploads.keep()
+        yield str(address).rstrip("/"), backend
     finally:
         blocks.close(verbose=False)
 
 
-def _page(config: AppConfig, folder: Path) -> "tuple[gradio.Blocks, Studio, dict[str, Any]]":
+def _page(config: AppConfig, folder: Path) -> "tuple[gradio.Blocks, Backend, dict[str, Any]]":
     """The page, where it paints, and how it is launched."""
-    from s2i.model.session import Painter  # these take seconds to import, which --help need not wait for
+    from s2i.model.session import Session  # these take seconds to import, which --help need not wait for
 
-    painter = Painter(config.model)
+    painter = Session(config.model)
+    _ = painter.reader  # what is missing for typed words should show before the page opens
     try:
         from starlette.middleware import Middleware
         from starlette.middleware.trustedhost import TrustedHostMiddleware
 
         from s2i.app import guard, page, theme
-        from s2i.app.recordings import Studio
+        from s2i.app.backend import Backend
     except ImportError as error:
         raise InputError(f"gradio: is not installed ({error}); run: pip install -r requirements.txt") from error
     guard.forbid_fetching()
     guard.tell_uploads_apart()
     shown = "localhost" if config.local else config.host
     examples = sorted((config.model / "examples").glob("*.flac"))
-    studio = Studio(painter, folder)
-    blocks = page.build(studio, examples, f"http://{shown}:{config.port}")
+    backend = Backend(painter, folder)
+    blocks = page.build(backend, examples, f"http://{shown}:{config.port}")
     middleware = [Middleware(guard.Guard)]
     if config.local:  # or a page of another host could name itself this one's, and ask on behalf of its visitors
-        middleware.insert(0, Middleware(TrustedHostMiddleware, allowed_hosts=[*HERE, "[::1]"]))
+        middleware.insert(0, Middleware(TrustedHostMiddleware, allowed_hosts=[*LOCAL_HOSTS, "[::1]"]))
     options: dict[str, Any] = {
         "server_name": config.host,
         "server_port": config.port,
@@ -160,7 +161,7 @@ def _page(config: AppConfig, folder: Path) -> "tuple[gradio.Blocks, Studio, dict
         "inbrowser": False,
         "max_file_size": guard.MAX_BYTES,
         "max_threads": 4,  # each that paints keeps threads and memory of its own
-        "state_session_capacity": SESSIONS,
+        "state_session_capacity": MAX_SESSIONS,
         "enable_monitoring": False,
         "run_history": False,
         "ssr_mode": False,
@@ -172,7 +173,7 @@ def _page(config: AppConfig, folder: Path) -> "tuple[gradio.Blocks, Studio, dict
         "css_paths": [page.FILES / "page.css"],
         "app_kwargs": {"middleware": middleware, "docs_url": None, "redoc_url": None, "openapi_url": None},
     }
-    return blocks, studio, options
+    return blocks, backend, options
 
 
 def _runs(process: int) -> bool:

@@ -1,6 +1,7 @@
 """The speech embedding network: a log-mel becomes at most 32 segments and a sentence vector, a condition."""
 
 import math
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ if TYPE_CHECKING:  # a name in annotations only; the module takes a second to im
     from datasets.loader import Batch
 
 
-GROUP = 32  # recordings that `SpeechEncoder.encode` computes together
+GROUP = 32  # recordings computed together
 
 
 class MaskedConv(nn.Module):
@@ -134,15 +135,25 @@ class SpeechEncoder(nn.Module):
         return list(pairwise(bounds))
 
     def encode(self, batch: "Batch") -> Condition:
-        """The condition of a batch's recordings; those of like length go together, which saves padding."""
+        """The condition of a batch's recordings."""
         assert batch.mels is not None, "the loader was not asked for recordings"
         assert batch.mel_mask is not None
-        lengths = batch.mel_mask.sum(1)
+        return self._encode(batch.mels, batch.mel_mask)
+
+    def hear(self, mels: Sequence[Tensor]) -> Condition:
+        """The condition of N log-mels [T_i, 40], not normalised, where the encoder is."""
+        stacked, mask = audio.stack_mels(list(mels))
+        device = self.to_sentence.weight.device
+        return self._encode(audio.normalise(stacked, mask).to(device), mask.to(device))
+
+    def _encode(self, mels: Tensor, mask: Tensor) -> Condition:
+        """As a call; recordings of like length are computed together, which saves padding."""
+        lengths = mask.sum(1)
         order = lengths.argsort(stable=True)
         parts = []
         for rows in order.split(GROUP):
             longest = int(lengths[rows].max())
-            parts.append(self(batch.mels[rows, :longest], batch.mel_mask[rows, :longest]))
+            parts.append(self(mels[rows, :longest], mask[rows, :longest]))
         return concatenate(parts)[order.argsort()]
 
 
@@ -156,7 +167,7 @@ SPEECH_KIND = "speech-encoder"
 
 
 def load_speech_encoder(path: Path) -> SpeechEncoder:
-    """The frozen speech encoder of a file that training SEN, or DAMSM with --teacher speech, wrote.
+    """The frozen speech encoder of a file that training SEN, or DAMSM with --modality speech, wrote.
 
     Raises:
         InputError: if the file is missing, damaged, or holds no speech encoder.
@@ -168,5 +179,5 @@ def load_speech_encoder(path: Path) -> SpeechEncoder:
     if "speech" not in description:
         raise InputError(f"{path}: this DAMSM was trained with text; give the best.safetensors of train_sen")
     encoder = checkpoint.build(SpeechEncoder, description, "speech", path)
-    checkpoint.load_weights(encoder, state["caption"], path)
+    checkpoint.load_weights(encoder, checkpoint.part(state, "caption", path), path)
     return encoder.eval().requires_grad_(False)

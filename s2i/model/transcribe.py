@@ -6,9 +6,9 @@ CMU Sphinx listens, with a language model and a pronunciation dictionary of capt
 import hashlib
 import importlib
 import json
+import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +16,13 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from tyro.conf import Positional
 
 from datasets import audio, cli, files
 from datasets.captions import tokenize
 from datasets.corpus import Corpus
 from datasets.errors import InputError
+from datasets.json_file import read_json
 from datasets.language_model import TrigramModel
-from datasets.recordings import Handler, print_each
 
 FORMAT = 1
 ABOUT, ARPA, LANGUAGE, DICTIONARY = "recogniser.json", "captions.lm", "captions.lm.bin", "captions.dict"
@@ -103,12 +102,12 @@ class Recogniser:
         if decoder.hyp() is None:
             return []
         seconds = len(wave) / audio.SAMPLE_RATE
-        found = []
+        words = []
         for part in decoder.seg():  # its frames are 10 ms; variants are called red(2)
             if part.word[0] not in "<[+":  # silence and noise: <sil>, [NOISE], ++BREATH++
                 start, end = (min(max(0.0, n / 100 - PADDING), seconds) for n in (part.start_frame, part.end_frame + 1))
-                found.append((part.word.partition("(")[0], start, end))
-        return found
+                words.append((part.word.partition("(")[0], start, end))
+        return words
 
 
 class WhisperFolder:
@@ -122,7 +121,7 @@ class WhisperFolder:
     """
 
     def __init__(self, folder: str | Path) -> None:
-        if not (Path(folder) / "config.json").is_file():
+        if not os.path.isfile(Path(folder) / "config.json"):
             raise InputError(f"{folder}: no Whisper model in it (config.json); give the folder of a downloaded one")
         transformers = _package("transformers", "transformers")
         try:
@@ -169,7 +168,7 @@ def _read_about(folder: Path) -> dict[str, Any]:
     """What `from_captions` noted about its files, once they are found to be those."""
     path = files.require_file(folder / ABOUT, "recogniser")
     try:
-        about: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        about: dict[str, Any] = read_json(path, "recogniser", AGAIN, dict)
         sums = {name: files.sha256(folder / name) for name in about["files"]}
         if sums == about["files"] and {"identity", "unknown_words"} <= about.keys():
             return about
@@ -199,33 +198,6 @@ def _to_pcm(wave: Tensor) -> bytes:
     return (wave.clamp(-1, 1) * 32767).round().numpy().astype("<i2").tobytes()
 
 
-@dataclass(frozen=True)
-class TranscribeConfig:
-    """What is transcribed, and by what."""
-
-    recordings: Positional[tuple[Path, ...]] = ()
-    """Recordings (wav, flac, ogg, mp3, m4a, aac, webm; 0.3 to 30 s), or folders of them."""
-    corpus: Path = Path("data/cub.h5")
-    """Corpus whose training captions tell which words to expect; what is learnt is kept beside it (cub.recogniser).
-    Where the default one is not there, the shipped pretrained/recogniser listens."""
-    model: Path | None = None
-    """A folder to take as it is instead: a recogniser kept by an earlier call, or a downloaded Whisper model."""
-
-
-def main(arguments: list[str]) -> int:
-    """Print name, tab and words of every recording that the command line names; 2 if any is not one, else 0."""
-    description = "Write down spoken descriptions: for every recording its name, a tab, and its words."
-    config = cli.parse_tool(TranscribeConfig, arguments, description=description)
-    if not config.recordings:
-        raise InputError("recordings: none given; name at least one recording, or a folder of them")
-
-    def prepare() -> Handler:
-        listener = recogniser(config.corpus, config.model)
-        return lambda wave, name: [f"{name}\t{listener(wave)}"]
-
-    return print_each(config.recordings, prepare)
-
-
 def recogniser(corpus_file: Path, model: Path | None = None) -> Recogniser | WhisperFolder:
     """The one in the folder `model`, or one of the training captions of a corpus, kept beside it.
 
@@ -233,13 +205,9 @@ def recogniser(corpus_file: Path, model: Path | None = None) -> Recogniser | Whi
         InputError: if a file is missing or damaged, or if a package is missing.
     """
     if model:
-        return WhisperFolder(model) if (model / "config.json").is_file() else Recogniser(model)
-    if not corpus_file.exists() and corpus_file.resolve() == cli.repository() / "data" / "cub.h5":
+        return WhisperFolder(model) if os.path.isfile(model / "config.json") else Recogniser(model)
+    if not os.path.exists(corpus_file) and corpus_file.resolve() == cli.repository() / "data" / "cub.h5":
         return Recogniser(cli.repository() / SHIPPED)
     corpus = Corpus(corpus_file)
     learnt = np.flatnonzero(np.isin(corpus.caption_picture, corpus.pictures_of("train")))
     return Recogniser.from_captions([corpus.captions[k] for k in learnt], corpus_file.with_suffix(".recogniser"))
-
-
-if __name__ == "__main__":
-    cli.run(main)

@@ -12,18 +12,13 @@ from datasets import audio, picture_file, voices
 from datasets.corpus import Corpus
 from datasets.errors import InputError
 from datasets.shard import Groups
+from tests import helpers
 
 MELS = [np.full((10 + number, 40), number / 2, np.float32) for number in range(12)]
 
 
 def refused(path, *words):
-    with pytest.raises(InputError) as caught:
-        Corpus(path)
-    message = str(caught.value)
-    assert message.startswith(f"{path}: ")
-    assert "\n" not in message
-    for word in words:
-        assert word in message, message
+    assert helpers.refused(lambda: Corpus(path), *words).startswith(f"{path}: ")
 
 
 def test_everything_comes_back(small, small_tables, small_pictures):
@@ -60,9 +55,8 @@ def test_more_frames_than_are_written_at_once(write_small):
 
 def test_jpeg_bytes_are_kept(write_small, small_pictures):
     encoded = [picture_file.encode(Image.fromarray(picture)) for picture in small_pictures]
-    path = write_small("jpeg.h5", pictures=encoded)
-    with h5py.File(path) as file:
-        assert [file["pictures/encoded"][number].tobytes() for number in range(6)] == encoded
+    stored = Corpus(write_small("jpeg.h5", pictures=encoded))
+    assert [stored.encoded(number) for number in range(6)] == encoded
 
 
 def test_groups_by_picture(small):
@@ -70,8 +64,8 @@ def test_groups_by_picture(small):
     assert [group.tolist() for group in small.captions_by_picture("even")] == [[2 * n] for n in range(6)]
     assert [group.tolist() for group in small.captions_by_picture("odd")] == [[2 * n + 1] for n in range(6)]
     assert [group.tolist() for group in small.recordings_by_picture()] == [[2 * n, 2 * n + 1] for n in range(6)]
-    assert [group.tolist() for group in small.recordings_by_picture(True)] == [[2 * n] for n in range(6)]
-    assert [group.tolist() for group in small.recordings_by_picture(False)] == [[2 * n + 1] for n in range(6)]
+    assert [group.tolist() for group in small.recordings_by_picture("training")] == [[2 * n] for n in range(6)]
+    assert [group.tolist() for group in small.recordings_by_picture("held-out")] == [[2 * n + 1] for n in range(6)]
 
 
 def test_groups_when_owners_are_mixed_or_own_nothing():
@@ -124,11 +118,9 @@ def test_a_file_cut_off_anywhere_is_refused(write_small, kept):
     [
         ("schema", "something", "not a corpus"),
         ("schema", None, "not a corpus"),
-        ("version", 2, "version 2"),
+        ("version", 3, "version 3, this code reads versions 1 and 2"),
         ("version", None, "version None"),
         ("complete", False, "not finished"),
-        ("sources", "{", "damaged"),
-        ("config", None, "damaged"),
     ],
 )
 def test_wrong_attributes_are_refused(write_small, name, value, words):
@@ -180,7 +172,7 @@ def test_a_failing_write_leaves_the_old_file_and_nothing_else(write_small, tmp_p
         write_small(pictures=failing([b"x"], 1))
     with pytest.raises(ValueError, match="11 log-mels for 12 recordings"):
         write_small(mels=MELS[:11])
-    with pytest.raises(ValueError, match="shorter"):
+    with pytest.raises(ValueError, match="5 pictures for 6 names"):
         write_small(pictures=[b"x"] * 5)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]

@@ -99,7 +99,7 @@ def test_on_the_fly_gives_the_same_recordings(drawn, tmp_path):
 def test_killed_and_run_again_it_gives_the_same_file(drawn, tmp_path, monkeypatch, capfd):
     path = tmp_path / "drawn.h5"
     code = (
-        "from datasets import cli, prepare, speaking\nspeaking.PIECE = 4\n"
+        "from datasets import cli, prepare, synthesis\nsynthesis.PIECE = 4\n"
         "if __name__ == '__main__':\n    cli.run(prepare.main)"
     )
     command = [sys.executable, "-c", code, *DRAWN, "--output", str(path)]
@@ -191,7 +191,7 @@ def test_missing_engines_are_told_and_voices_for_measuring_remain(tmp_path, monk
     ]
     corpus = Corpus(path)
     assert {corpus.voice_names[voice].partition("-")[0] for voice in corpus.recording_voice} == {"espeak"}
-    assert Loader(corpus, "test", batch_size=2, speech=True, heard=False).indices.tolist() == list(
+    assert Loader(corpus, "test", batch_size=2, speech=True, speakers="held-out").indices.tolist() == list(
         corpus.pictures_of("test")
     )
 
@@ -253,7 +253,7 @@ def test_own_data(own, with_captions):
         assert len(expected) == 51 + 10 * number
         assert torch.equal(corpus.mel(number), expected.half().float())
         assert np.abs(np.asarray(corpus.picture(number)).astype(int) - 40 * number).max() <= 1
-    batch = Loader(corpus, "train", batch_size=3, size=16, speech=True, heard=True).at(0)
+    batch = Loader(corpus, "train", batch_size=3, size=16, speech=True, speakers="training").at(0)
     assert batch.mels.shape[0] == 3
 
 

@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from s2i.evaluation.painters import Trials
 
 from attngan.evaluation import classifier
-from attngan.networks.encoders import build_image_encoder
-from attngan.networks.text_encoder import TextEncoder
 from attngan.runtime import checkpoint
 from datasets.captions import Vocabulary
 from datasets.corpus import Corpus
@@ -18,20 +17,9 @@ from datasets.errors import InputError
 from s2i import evaluate, export_evaluators
 from s2i.evaluation import baselines, painters, transcripts
 from s2i.evaluation.evaluation import EvaluateConfig, Evaluation
-from s2i.evaluation.painters import Trials
+from tests.helpers import write_classifier, write_damsm
 
-BLUEPRINT = {"trunk": "scratch", "size": 32, "width": 4, "blocks": [1, 1, 1, 1]}
 SIDE = 16
-
-
-def write_damsm(path, vocabulary, seed, cell="lstm"):
-    torch.manual_seed(seed)
-    state = {
-        "image": build_image_encoder({**BLUEPRINT, "weights": None}).state_dict(),
-        "caption": TextEncoder(n_words=len(vocabulary), cell=cell).state_dict(),
-    }
-    about = {"kind": "damsm-weights", "image": BLUEPRINT, "caption": "text", "vocabulary": vocabulary.words}
-    checkpoint.save(path, state, {**about, "cell": cell})
 
 
 @pytest.fixture(scope="module")
@@ -39,12 +27,9 @@ def place(tmp_path_factory, build_birds):
     """A corpus, evaluators and weights of every row."""
     root = tmp_path_factory.mktemp("evaluate")
     birds = build_birds(root / "birds.h5", drawn_pictures=96, short_side=32)
-    vocabulary = Vocabulary.build(Corpus(birds).captions)
-    write_damsm(root / "judge.safetensors", vocabulary, 5, "gru")
-    torch.manual_seed(6)
-    network = classifier.Classifier(n_species=12, size=32, width=4, blocks=(1, 1, 1, 1))
-    about = {"kind": "classifier-weights", "classifier": network.arguments}
-    checkpoint.save(root / "classifier.safetensors", network.state_dict(), about)
+    vocabulary = Vocabulary.build(Corpus(birds).captions).words
+    write_damsm(root / "judge.safetensors", 5, vocabulary, "gru")
+    write_classifier(root / "classifier.safetensors", 6, n_species=12)
     folders = SimpleNamespace(root=root, birds=birds, vocabulary=vocabulary, evaluators=root / "evaluators")
     export_evaluators.main(
         f"--classifier {root}/classifier.safetensors --judge {root}/judge.safetensors --corpus {birds} --resolution 32 "
@@ -59,7 +44,7 @@ def setting(place, small, tmp_path):
     model, weights = tmp_path / "model", tmp_path / "baselines"
     small.encoder(model / "speech.safetensors")
     small.generator(model / "generator.safetensors")
-    write_damsm(model / "damsm.safetensors", place.vocabulary, 4)
+    write_damsm(model / "damsm.safetensors", 4, place.vocabulary)
     for name, row in baselines.TRAINED.items():
         options = {"attention": False} if not row.changes.get("attention", True) else {}
         small.generator(weights / f"{name}.safetensors", stages=2, **options)

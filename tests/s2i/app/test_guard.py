@@ -4,7 +4,7 @@ import io
 import pytest
 
 from s2i.app import guard
-from s2i.app.guard import MAX_QUESTION, ROOM, Guard
+from s2i.app.guard import FORM_OVERHEAD, MAX_REQUEST_BYTES, Guard
 
 
 def ask(path, body=b"", length=None, max_bytes=1000):
@@ -36,15 +36,15 @@ def ask(path, body=b"", length=None, max_bytes=1000):
 
 def test_what_is_too_large_is_refused_before_it_is_read():
     assert ask("/gradio_api/upload", b"x" * 500, length=100 * 2**20)[::2] == (413, 0)
-    assert ask("/gradio_api/queue/join", b"{}", length=MAX_QUESTION + 1)[::2] == (413, 0)
+    assert ask("/gradio_api/queue/join", b"{}", length=MAX_REQUEST_BYTES + 1)[::2] == (413, 0)
     assert ask("/gradio_api/upload", b"x" * 500, length="many")[::2] == (413, 0)
     assert ask("/gradio_api/upload", b"x" * 500, length=500)[::2] == (200, 500)
 
 
 def test_a_length_that_is_not_told_is_counted():
-    code, _, read = ask("/gradio_api/upload", b"x" * (ROOM + 5000))
+    code, _, read = ask("/gradio_api/upload", b"x" * (FORM_OVERHEAD + 5000))
     assert code == 413
-    assert read <= ROOM + 1000
+    assert read <= FORM_OVERHEAD + 1000
 
 
 def test_answers_forbid_other_hosts():

@@ -8,9 +8,6 @@ import torch
 from PIL import Image
 
 from attngan.evaluation.evaluators import JUDGE
-from attngan.networks.encoders import build_image_encoder
-from attngan.networks.text_encoder import TextEncoder
-from attngan.runtime import checkpoint
 from datasets import distort
 from datasets.captions import Vocabulary, tokenize
 from datasets.corpus import Corpus
@@ -18,29 +15,14 @@ from datasets.errors import InputError
 from s2i.evaluation import noise, painters
 from s2i.evaluation.noise import NoiseConfig
 from s2i.model import transcribe
+from tests.helpers import write_damsm
 
-BLUEPRINT = {"trunk": "scratch", "size": 32, "width": 4, "blocks": [1, 1, 1, 1]}
 CONDITIONS = (("clean", None), ("white", 0.0), ("telephone", None))
 
 
 @pytest.fixture(scope="module")
 def birds(tmp_path_factory, build_birds):
     return build_birds(tmp_path_factory.mktemp("noise") / "birds.h5", drawn_pictures=48, short_side=32)
-
-
-@pytest.fixture
-def write_damsm(birds):
-    def write(path, seed):
-        torch.manual_seed(seed)
-        vocabulary = Vocabulary.build(Corpus(birds).captions)
-        state = {
-            "image": build_image_encoder({**BLUEPRINT, "weights": None}).state_dict(),
-            "caption": TextEncoder(n_words=len(vocabulary)).state_dict(),
-        }
-        about = {"kind": "damsm-weights", "image": BLUEPRINT, "caption": "text", "vocabulary": vocabulary.words}
-        checkpoint.save(path, state, about)
-
-    return write
 
 
 class Ear:
@@ -55,12 +37,13 @@ class Ear:
 
 
 @pytest.fixture
-def config(birds, model, small, write_damsm, tmp_path, monkeypatch):
+def config(birds, model, small, tmp_path, monkeypatch):
     """Networks of random weights, three conditions, and no recogniser to wait for."""
     (tmp_path / "baselines").mkdir()
     small.generator(tmp_path / "baselines" / "attngan.safetensors")
-    write_damsm(model / "damsm.safetensors", 3)
-    write_damsm(tmp_path / "evaluators" / JUDGE, 4)
+    vocabulary = Vocabulary.build(Corpus(birds).captions).words
+    write_damsm(model / "damsm.safetensors", 3, vocabulary)
+    write_damsm(tmp_path / "evaluators" / JUDGE, 4, vocabulary)
     monkeypatch.setattr(distort, "CONDITIONS", CONDITIONS)
     monkeypatch.setattr(noise, "recogniser", lambda corpus, model: Ear())
     Ear.heard = 0

@@ -6,13 +6,12 @@ import pytest
 import torch
 
 from attngan.evaluation.attributes import ATTRIBUTES
-from attngan.networks.text_encoder import TextEncoder
-from attngan.runtime import checkpoint
 from datasets.captions import Vocabulary
 from datasets.corpus import Corpus
 from datasets.errors import InputError
 from s2i.evaluation import synthetic
 from s2i.evaluation.synthetic import DrawnConfig, exchanged, shares
+from tests.helpers import write_damsm
 
 RIGHT = {"head": "red", "wing": "blue", "beak": "long"}
 
@@ -87,9 +86,7 @@ def test_figures_of_speech(config, capsys):
 
 def test_written_sentences_are_painted_by_their_own_generator(config, model, tmp_path):
     words = Vocabulary.build(Corpus(config.corpus).captions)
-    state = {"caption": TextEncoder(n_words=len(words)).state_dict()}
-    about = {"kind": "damsm-weights", "caption": "text", "vocabulary": words.words}
-    checkpoint.save(tmp_path / "damsm.safetensors", state, about)
+    write_damsm(tmp_path / "damsm.safetensors", vocabulary=words.words)
     both = replace(config, damsm=tmp_path / "damsm.safetensors", text_gan=model / "generator.safetensors")
     assert set(synthetic.measure(both)["attngan"]) == set(synthetic.measure(config)["s2i"])
 
@@ -100,7 +97,7 @@ def test_a_perfect_painter_scores_as_the_drawings(config, monkeypatch):
     recordings = corpus.recordings_by_picture(False)
     truth: dict[str, list[int]] = {name: [] for name in ATTRIBUTES}
     for index in corpus.pictures_of("test"):
-        claim = synthetic.named(corpus.captions[corpus.recording_caption[recordings[index][0]]])
+        claim = synthetic.claimed_attributes(corpus.captions[corpus.recording_caption[recordings[index][0]]])
         for name, choices in ATTRIBUTES.items():
             truth[name].append(choices.index(claim[name]) if name in claim else 0)
     known = {name: torch.tensor(values) for name, values in truth.items()}

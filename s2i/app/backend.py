@@ -1,4 +1,4 @@
-"""What all handlers of the page know in common: the painter, the judges, and the folder for files."""
+"""What all handlers of the page share: the model, the networks that score pictures, and the uploaded files."""
 
 import secrets
 from contextlib import suppress
@@ -10,47 +10,47 @@ import torch
 
 from datasets import audio
 from datasets.errors import InputError
-from s2i.app.recording import Uploads
-from s2i.app.scores import Judge, SpeechMatch, load_judge
+from s2i.app.matching import HeldOutMatcher, SpeechMatch, load_held_out_matcher
 from s2i.app.texts import SENTENCES
-from s2i.model.session import Description, Painter, Words
+from s2i.app.uploads import Uploads
+from s2i.model.session import Description, Session, Words
 
 MAX_SEED = 2**31 - 1
-NOTHING = "record something, drop a file, or click an example first"
+NO_RECORDING = "record something, drop a file, or click an example first"
 
 
-class Studio:
-    """Where everything is painted.
+class Backend:
+    """The model and the files behind the page.
 
     Args:
-        painter: paints.
+        session: the model.
         scratch: a folder for files to download, and where gradio keeps uploads.
     """
 
-    def __init__(self, painter: Painter, scratch: Path) -> None:
-        self.painter = painter
+    def __init__(self, session: Session, scratch: Path) -> None:
+        self.session = session
         self.scratch = scratch
         self.uploads = Uploads(scratch)
 
     @cached_property
-    def judge(self) -> Judge | None:
-        """The held-out judge, where there is one."""
-        return load_judge(self.painter.folder)
+    def matcher(self) -> HeldOutMatcher | None:
+        """The held-out DAMSM, where there is one."""
+        return load_held_out_matcher(self.session.folder.path)
 
     @cached_property
     def speech_match(self) -> SpeechMatch:
-        """The encoder that the painter was trained with."""
-        return SpeechMatch(self.painter.folder)
+        """The encoder that the generator was trained with."""
+        return SpeechMatch(self.session.folder.path)
 
     def warm_up(self) -> None:
         """Load what was not needed to show the page, and paint once, so that nobody waits for it."""
         with suppress(InputError):  # what is wrong is told to those who come across it
-            described = self.painter.read(SENTENCES[0])
-            picture = self.painter.paint(described, 0).stages[-1][0]
+            described = self.session.read(SENTENCES[0])
+            picture = self.session.paint(described, 0).stages[-1][0]
             self.speech_match(picture, described.condition)
-            if self.judge:
-                self.judge(picture, SENTENCES[0])
-            self.painter.words(torch.randn(audio.SAMPLE_RATE, generator=torch.Generator().manual_seed(0)) / 100)
+            if self.matcher:
+                self.matcher(picture, SENTENCES[0])
+            self.session.words(torch.randn(audio.SAMPLE_RATE, generator=torch.Generator().manual_seed(0)) / 100)
 
     def ends(self, described: Description | None, second: str) -> tuple[Description, Description]:
         """A description and a second sentence, said if the first was, so that like is mixed with like.
@@ -59,9 +59,9 @@ class Studio:
             InputError: if there is no description, or the sentence cannot be read or said.
         """
         if described is None:
-            raise InputError(f"morph: there is no first description; {NOTHING}")
+            raise InputError(f"morph: there is no first description; {NO_RECORDING}")
         one = described.ends[0] if described.ends else described
-        return one, self.painter.say(second) if one.spoken else self.painter.read(second)
+        return one, self.session.say(second) if one.spoken else self.session.read(second)
 
     def close(self, request: gr.Request) -> None:
         """Remove what a person who left had uploaded."""

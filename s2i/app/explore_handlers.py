@@ -1,4 +1,4 @@
-"""Exploring: variations, ways from one sentence to another, and files to take along."""
+"""The handlers of exploring: variations, morphs from one sentence to another, and files to download."""
 
 import tempfile
 from pathlib import Path
@@ -9,18 +9,18 @@ import gradio as gr
 from datasets.errors import InputError
 from datasets.files import write_text
 from s2i.app import recording, view
-from s2i.app.recordings import NOTHING, Studio, sentence, whole_seed
+from s2i.app.backend import NO_RECORDING, Backend, sentence, whole_seed
 from s2i.model.session import Description
 
-MORPHS = 7
+MORPH_STEPS = 7
 MORPH_STAGES = 3  # which are small and quick
 
 
-class Exploring:
-    """What goes on from a description that was painted."""
+class ExploreHandlers:
+    """Goes on from a description that was painted."""
 
-    def __init__(self, studio: Studio) -> None:
-        self.studio = studio
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
 
     def four(
         self,
@@ -32,9 +32,9 @@ class Exploring:
         parts = []
         try:
             if described is None:
-                raise InputError(f"variations: there is nothing to vary; {NOTHING}")
+                raise InputError(f"variations: there is nothing to vary; {NO_RECORDING}")
             for sample in progress.tqdm(range(4), desc="painting variations"):
-                picture = self.studio.painter.paint(described, whole_seed(seed), sample).stages[-1][0]
+                picture = self.backend.session.paint(described, whole_seed(seed), sample).stages[-1][0]
                 parts.append(view.card(f"Variation {sample + 1}", "", picture, []))
         except InputError as error:
             return "", view.status(sentence(error), bad=True)
@@ -50,29 +50,29 @@ class Exploring:
     ) -> tuple[str, str]:
         """From the description to a second sentence in seven pictures."""
         try:
-            one, other = self.studio.ends(described, second)
+            one, other = self.backend.ends(described, second)
             parts = []
-            for step in progress.tqdm(range(MORPHS), desc="painting"):
-                share = step / (MORPHS - 1)
-                between = self.studio.painter.between(one, other, share)
-                picture = self.studio.painter.paint(between, whole_seed(seed), sample - 1, MORPH_STAGES).stages[-1][0]
+            for step in progress.tqdm(range(MORPH_STEPS), desc="painting"):
+                share = step / (MORPH_STEPS - 1)
+                between = self.backend.session.between(one, other, share)
+                picture = self.backend.session.paint(between, whole_seed(seed), sample - 1, MORPH_STAGES).stages[-1][0]
                 parts.append(view.card(f"{share:.0%}", "", picture, []))
         except InputError as error:
             return "", view.status(sentence(error), bad=True)
-        told = view.status(f"From “{one.title}” to “{other.title}”.", notes=other.notes)
-        return view.cards(parts, "seven"), told
+        line = view.status(f"From “{one.title}” to “{other.title}”.", notes=other.notes)
+        return view.cards(parts, "seven"), line
 
     def files(self, described: Description | None, seed: float, sample: int) -> tuple[Any, str]:
         """Pictures, attention, the JSON to paint them again, and what was heard, as files to download."""
         try:
             if described is None:
-                raise InputError(f"download: there is no picture; {NOTHING}")
+                raise InputError(f"download: there is no picture; {NO_RECORDING}")
             number = whole_seed(seed)
         except InputError as error:
             return gr.update(value=None, visible=False), view.status(sentence(error), bad=True)
-        self.studio.uploads.sweep()
-        folder = Path(tempfile.mkdtemp(dir=self.studio.scratch, prefix="downloads-"))
-        pictures = self.studio.painter.paint(described, number, sample - 1)
+        self.backend.uploads.sweep()
+        folder = Path(tempfile.mkdtemp(dir=self.backend.scratch, prefix="downloads-"))
+        pictures = self.backend.session.paint(described, number, sample - 1)
         paths = pictures.save(folder, "bird")
         if pictures.attention and described.segments:
             from s2i.model.attention_figure import save_figure  # matplotlib is slow to import
@@ -80,10 +80,10 @@ class Exploring:
             save_figure(folder / "bird-attention.png", pictures, title=described.title)
             paths.append(folder / "bird-attention.png")
         about = folder / "bird.json"
-        write_text(about, self.studio.painter.about(described, pictures, number, sample - 1).to_json())
+        write_text(about, self.backend.session.about(described, pictures, number, sample - 1).to_json())
         paths.append(about)
         for place, wave in enumerate(described.waves, 1):
             paths.append(recording.write(folder / f"bird-heard-{place}.wav", wave))
         heard = "".join(f" {path.name}" for path in paths if path.suffix == ".wav")
-        line = f"The same picture again: scripts/generate.sh --seed bird.json{heard}"
+        line = f"The same picture again: scripts/generate.sh --replay bird.json{heard}"
         return gr.update(value=[str(path) for path in paths], visible=True), view.status(line)

@@ -5,12 +5,9 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from attngan.networks.encoders import build_image_encoder
-from attngan.runtime import checkpoint
 from datasets.errors import InputError
 from s2i.evaluation import measure
-
-BLUEPRINT = {"trunk": "scratch", "size": 32, "width": 4, "blocks": [1, 1, 1, 1]}
+from tests.helpers import write_damsm
 
 
 @pytest.fixture(scope="module")
@@ -20,10 +17,8 @@ def birds(tmp_path_factory, build_birds):
 
 @pytest.fixture
 def damsm(tmp_path):
-    torch.manual_seed(3)
     path = tmp_path / "damsm.safetensors"
-    about = {"kind": "damsm-weights", "image": BLUEPRINT, "caption": "text"}
-    checkpoint.save(path, {"image": build_image_encoder({**BLUEPRINT, "weights": None}).state_dict()}, about)
+    write_damsm(path)
     return path
 
 
