@@ -83,6 +83,7 @@ def train(config: SenConfig) -> Path:
     teacher = None
     if config.teacher_weight and about["caption"] == "text" and _has_words(config.corpus):
         teacher = damsm.Teacher(*encoders.load_text_encoder(config.damsm), config.teacher_weight)
+    retrieval.tell_if_untested(config.corpus, speech=True)
     torch.manual_seed(config.seed)
     speech = SpeechEncoder(
         width=config.width, hidden=config.hidden, segments=config.segments, segment_frames=config.segment_frames

@@ -19,6 +19,7 @@ from attngan.evaluation.evaluators import Evaluators, Observations, RealStatisti
 from datasets import audio, csv_source, picture_file
 from datasets.captions import tokenize
 from datasets.errors import InputError
+from datasets.file_names import find_file
 from datasets.loader import to_unit
 from s2i.evaluation.cache import Cache
 from s2i.model.speech_encoder import load_speech_encoder
@@ -168,7 +169,8 @@ def read_table(path: Path, folder: Path, pictures: Sequence[Path]) -> PictureTab
         for name in needed:
             if not row.get(name):
                 raise InputError(f"{where}: {name} is empty; fill it in")
-        place = places.get(os.path.abspath(folder / row["image"]))
+        image = find_file(folder, row["image"])
+        place = None if image is None else places.get(os.path.abspath(image))
         if place is None:
             raise InputError(
                 f"{where}: image {row['image']} is no picture in {folder}; mend the name or remove the row"
@@ -178,8 +180,11 @@ def read_table(path: Path, folder: Path, pictures: Sequence[Path]) -> PictureTab
         value = row[wanted]
         if wanted == "caption" and not tokenize(value):
             raise InputError(f"{where}: caption {value[:40]!r} has no English words; describe the picture")
-        if wanted == "recording" and not os.path.isfile(path.parent / value):
-            raise InputError(f"{where}: recording {value} not found; mend the path")
+        if wanted == "recording":
+            recording = find_file(path.parent, value)
+            if recording is None:
+                raise InputError(f"{where}: recording {value} not found; mend the path")
+            value = str(recording)
         described[place] = value, row.get("class") or value
     if missing := [picture for place, picture in enumerate(pictures) if place not in described]:
         count = f"{len(missing)} of its {len(pictures)} pictures have no row in {path}"
@@ -191,7 +196,7 @@ def read_table(path: Path, folder: Path, pictures: Sequence[Path]) -> PictureTab
         raise InputError(f"{path}: all rows have the same {kind}; R-precision chooses among different ones, give more")
     if wanted == "caption":
         return PictureTable(values, None, torch.from_numpy(species))
-    return PictureTable(None, [path.parent / value for value in values], torch.from_numpy(species))
+    return PictureTable(None, [Path(value) for value in values], torch.from_numpy(species))
 
 
 def _hear(recordings: Sequence[Path], speech: Path) -> Tensor:

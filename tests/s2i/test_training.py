@@ -224,6 +224,23 @@ def test_sen_without_a_teacher(root, birds, damsm, wordless):
         assert not logged(folder, "loss/teacher")
 
 
+def test_a_corpus_without_test_pictures_is_told_before_training_and_trained(root, birds, damsm, capsys):
+    old = Corpus(birds)
+    untested = copy_corpus(birds, root / "untested.h5", split=np.minimum(old.split, 1).tolist())  # test to validation
+    told = "no picture of the test split has {}, so the trained weights will have no test figures"
+    train_damsm.main(tiny(corpus=untested, run=root / "damsm-untested", pictures=16))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"{untested}: {told.format('captions')}"
+    train_sen.main(tiny(corpus=untested, run=root / "sen-untested", damsm=damsm / "best.safetensors", pictures=16))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"{untested}: {told.format('recordings')}"
+    for name in ("damsm-untested", "sen-untested"):
+        assert (root / name / "best.safetensors").is_file()
+        found = json.loads((root / name / "results.json").read_text())
+        assert found["test"] == {}
+        assert found["config"]["pictures"] == 16
+
+
 def test_sen_leaves_the_image_encoder_as_it_was(sen, damsm):
     image, _ = load_image_encoder(damsm / "best.safetensors")
     state, _ = checkpoint.load(sen / "checkpoint.safetensors", "speech-encoder")
