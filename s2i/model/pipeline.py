@@ -52,15 +52,20 @@ class Pictures:
         Raises:
             InputError: if the folder cannot be written or the disk is full; a picture is whole or not there.
         """
-        paths = []
-        for sample in range(len(self)):
-            number = f"-{sample + 1}" if len(self) > 1 else ""
-            for pictures in self.stages:
-                path = Path(folder) / f"{name}{number}-{pictures.shape[1]}.png"
-                with replacing(path) as temporary:
-                    Image.fromarray(pictures[sample]).save(temporary)
-                paths.append(path)
-        return paths
+        files = self.files(folder, name)
+        for path, pixels in files:
+            with replacing(path) as temporary:
+                Image.fromarray(pixels).save(temporary)
+        return [path for path, _ in files]
+
+    def files(self, folder: str | Path, name: str) -> list[tuple[Path, np.ndarray]]:
+        """What `save` writes: each path with its picture [S, S, 3] uint8."""
+        numbers = [f"-{sample + 1}" if len(self) > 1 else "" for sample in range(len(self))]
+        return [
+            (Path(folder) / f"{name}{number}-{pictures.shape[1]}.png", pictures[sample])
+            for sample, number in enumerate(numbers)
+            for pictures in self.stages
+        ]
 
 
 @dataclass(frozen=True)

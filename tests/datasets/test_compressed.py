@@ -122,6 +122,14 @@ def mp3(wave, rate, mode):
     return buffer.getvalue()
 
 
+def cut_within_a_frame(data, length):
+    """The first `length` bytes, or some more: an mp3 cut between two frames is a shorter one, and nothing tells."""
+    ends = [0]
+    while ends[-1] < len(data):
+        ends.append(ends[-1] + mpeg_frames.mpeg_frame(data, ends[-1]).length)
+    return data[: length + 9 * (length in ends)]
+
+
 @pytest.mark.parametrize("rate", [16_000, 22_050, 44_100])
 @pytest.mark.parametrize("mode", ["CONSTANT", "VARIABLE"])
 def test_an_mp3_that_does_not_say_how_long_it_is(tmp_path, rate, mode):
@@ -131,7 +139,7 @@ def test_an_mp3_that_does_not_say_how_long_it_is(tmp_path, rate, mode):
     assert len(wave) / audio.SAMPLE_RATE == pytest.approx(2.0, abs=0.15)
     assert is_rising(wave)
     for kept in (0.97, 0.5):
-        path.write_bytes(data[: int(len(data) * kept) | 1])  # frames end at even places, or nearly anywhere
+        path.write_bytes(cut_within_a_frame(data, int(len(data) * kept)))
         refused(path, "cut off")
     path.write_bytes(data * 16)
     refused(path, "at most 30 s")
