@@ -92,6 +92,19 @@ def make_folder(path: str | Path) -> Path:
     return path
 
 
+def check_output(path: str | Path, option: str = "--output") -> Path:
+    """Return `path` if a file can be written there, so that nobody finds out after hours that none can.
+
+    Raises:
+        InputError: if it is a folder, or its folder cannot be written.
+    """
+    path = Path(path)
+    if os.path.isdir(path):
+        raise InputError(f"{option} {path}: is a folder; name a file in it, such as {path / 'results.json'}")
+    make_folder(path.parent)
+    return path
+
+
 def require_file(path: str | Path, what: str, *, maker: str = "") -> Path:
     """Return `path` if it is a readable file.
 

@@ -103,7 +103,8 @@ def replay(config: GenerateConfig, path: Path) -> int:
     session = _open(config)
     waves = [(str(place), audio.load(place)) for place in config.recordings]
     pictures, same = session.repaint(about, waves)
-    _save(pictures, path.stem, config, seed=about.seed)
+    typed = about.sources[0].text if len(about.sources) == 1 else ""
+    _save(pictures, path.stem, config, seed=about.seed, words=session.read(typed).parts if typed else ())
     if not same:
         print(
             f"note: {path}: the pixels differ from those of then, as they do where another machine or version of torch "
@@ -125,7 +126,8 @@ def _descriptions(config: GenerateConfig, failures: list[InputError]) -> "Iterat
 
         yield Recording(microphone.name(), microphone.record())
     yield from config.text
-    yield from read_each(config.recordings, failures)
+    if config.recordings:
+        yield from read_each(config.recordings, failures)
 
 
 def _open(config: GenerateConfig) -> "Session":

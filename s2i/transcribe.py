@@ -27,8 +27,6 @@ def main(arguments: list[str]) -> int:
     """Print name, tab and words of every recording that the command line names; 2 if any is not one, else 0."""
     description = "Write down spoken descriptions: for every recording its name, a tab, and its words."
     config = cli.parse_tool(TranscribeConfig, arguments, description=description)
-    if not config.recordings:
-        raise InputError("recordings: none given; name at least one recording, or a folder of them")
     failures: list[InputError] = []
     listener = None
     for recording in read_each(config.recordings, failures):

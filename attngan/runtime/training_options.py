@@ -7,7 +7,8 @@ from typing import ClassVar
 
 from datasets import cli
 
-PRECISIONS = ("bf16-mixed", "32-true")
+SINGLE, HALF = "32-true", "bf16-mixed"  # as lightning-fabric calls them
+PRECISIONS = (HALF, SINGLE)
 
 
 @dataclass(frozen=True)

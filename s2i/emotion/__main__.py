@@ -43,8 +43,6 @@ def main(arguments: list[str]) -> int:
         'emotions, apart by tabs. "unlike its training" says not to believe the rest.'
     )
     config = cli.parse_tool(EmotionToolConfig, arguments, description=description)
-    if not config.recordings:
-        raise InputError("recordings: none given; name at least one recording, or a folder of them")
 
     failures: list[InputError] = []
     listener = None

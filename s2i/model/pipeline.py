@@ -12,7 +12,8 @@ from torch import Tensor
 
 from attngan.networks.condition import Condition
 from attngan.networks.generator import Generator, load_generator
-from attngan.runtime.device import SINGLE, find_device
+from attngan.runtime.device import find_device
+from attngan.runtime.training_options import SINGLE
 from datasets import audio
 from datasets.errors import InputError
 from datasets.files import replacing

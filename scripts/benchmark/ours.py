@@ -12,8 +12,8 @@ from attngan.networks.generator import GENERATOR_KIND, Generator
 from attngan.networks.image_encoder import ImageEncoder, InceptionTrunk, ScratchTrunk
 from attngan.networks.text_encoder import TextEncoder
 from attngan.runtime import checkpoint
-from attngan.runtime.device import HALF
 from attngan.runtime.machine import make_fabric
+from attngan.runtime.training_options import HALF
 from attngan.training.damsm_job import DamsmJob
 from attngan.training.feature_cache import FeatureCache
 from attngan.training.gan_config import GanConfig

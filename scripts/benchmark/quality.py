@@ -35,7 +35,8 @@ from datasets.errors import InputError
 from datasets.files import write_text
 from datasets.loader import Loader, to_unit
 from s2i import train_gan
-from s2i.evaluation.evaluation import EvaluateConfig, Evaluation
+from s2i.evaluation.evaluate_config import EvaluateConfig
+from s2i.evaluation.evaluation import Evaluation
 from s2i.model import model_folder
 from s2i.train_gan import PRESETS
 from scripts.benchmark.ablation import BEYOND, WITHOUT
