@@ -87,6 +87,7 @@ def train(config: DamsmConfig) -> Path:
     from datasets.corpus import Corpus
     from s2i.model.speech_encoder import SpeechEncoder, load_speech_encoder
 
+    retrieval.tell_if_untested(config.corpus, speech=config.modality == "speech")
     torch.manual_seed(config.seed)
     blueprint = {"trunk": config.trunk, "size": config.size, "width": config.width, "blocks": list(config.blocks)}
     image = encoders.build_image_encoder({**blueprint, "weights": config.trunk_weights})

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from attngan.training.gan_config import GanConfig
 from datasets import cli
+from datasets.files import require_file
 
 # For two CPU cores and some hours: one stage after the other, since all four at once cost too much on a CPU. Each run
 # starts from the one before, whose stages mostly stay as they are. The first run paints written captions, so that
@@ -149,6 +150,9 @@ def train(config: GanConfig) -> Path:
     from attngan.training import gan
     from s2i.model.speech_encoder import load_speech_encoder
 
+    require_file(config.damsm, "DAMSM", maker="scripts/train_damsm.sh")
+    if config.condition == "speech":
+        require_file(config.sen, "speech encoder", maker="scripts/train_sen.sh")
     image, about = encoders.load_image_encoder(config.damsm)
     gammas = {name: float(about["config"][name]) for name in ("gamma1", "gamma2", "gamma3")}
     caption, vocabulary = (

@@ -39,7 +39,8 @@ def load_image_encoder(path: Path) -> tuple[ImageEncoder, dict[str, Any]]:
         InputError: if the file is missing, damaged, or something else.
     """
     state, description = checkpoint.load(path, f"{DAMSM_KIND}-weights")
-    encoder = build_image_encoder({**description["image"], "weights": None})
+    about = {"image": {"description": {**checkpoint.part(description, "image", path), "weights": None}}}
+    encoder = checkpoint.build(build_image_encoder, about, "image", path)
     _load_half(path, DAMSM_KIND, "image", encoder, state)
     return encoder, description
 
@@ -53,8 +54,10 @@ def load_text_encoder(path: Path) -> tuple[TextEncoder, Vocabulary]:
     state, description = checkpoint.load(path, f"{DAMSM_KIND}-weights")
     if description.get("caption") != "text":
         raise InputError(f"{path}: this DAMSM was trained without text; give one trained with --modality text")
-    vocabulary = Vocabulary(description["vocabulary"])
-    encoder = TextEncoder(n_words=len(vocabulary), cell=description.get("cell", "lstm"))
+    words = {"words": checkpoint.part(description, "vocabulary", path)}
+    vocabulary = checkpoint.build(Vocabulary, {"vocabulary": words}, "vocabulary", path)
+    arguments = {"n_words": len(vocabulary), "cell": description.get("cell", "lstm")}
+    encoder = checkpoint.build(TextEncoder, {"caption": arguments}, "caption", path)
     _load_half(path, DAMSM_KIND, "caption", encoder, state)
     return encoder, vocabulary
 

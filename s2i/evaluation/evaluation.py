@@ -1,5 +1,6 @@
 """One evaluation: every model paints the same captions, and the same evaluators look at the pictures."""
 
+import os
 import sys
 from collections.abc import Callable
 from functools import cached_property, partial
@@ -166,7 +167,7 @@ class Evaluation:
             ("seen_voices", damsm, speech, "training"),
             ("unseen_voices", damsm, speech, "held-out"),
         ]
-        if config.text_free.is_file():
+        if os.path.isfile(config.text_free):
             kinds += [
                 ("text_free", config.text_free, config.text_free, "held-out"),
                 ("text_free_seen_voices", config.text_free, config.text_free, "training"),

@@ -99,7 +99,7 @@ def test_on_the_fly_gives_the_same_recordings(drawn, tmp_path):
 def test_killed_and_run_again_it_gives_the_same_file(drawn, tmp_path, monkeypatch, capfd):
     path = tmp_path / "drawn.h5"
     code = (
-        "from datasets import cli, prepare, speaking\nspeaking.PIECE = 4\n"
+        "from datasets import cli, prepare, synthesis\nsynthesis.PIECE = 4\n"
         "if __name__ == '__main__':\n    cli.run(prepare.main)"
     )
     command = [sys.executable, "-c", code, *DRAWN, "--output", str(path)]
