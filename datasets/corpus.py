@@ -34,10 +34,9 @@ from datasets import audio, picture_file, voices
 from datasets.errors import InputError
 from datasets.files import replacing
 from datasets.records import Growing, Kind, checksum, write_numbers, write_records
-from datasets.shard import AGAIN, SCHEMA, VERSION, Groups, Shard, Texts, locate, merge, shard_files
+from datasets.rows import SPLITS, Rows
+from datasets.shard import SCHEMA, VERSION, Groups, Shard, Texts, locate, merge, shard_files
 
-LONGEST = 100_000  # frames of a recording, 1000 s
-SPLITS = ("train", "validation", "test")
 Speakers: TypeAlias = Literal["all", "training", "held-out"]  # all, those heard in training, or those kept out of it
 Change: TypeAlias = Callable[[np.ndarray, int], np.ndarray]  # of a table's values, knowing the number of their file
 
@@ -151,7 +150,7 @@ class Corpus:
         self._encoded = [shard.records("pictures/encoded") for shard in shards]
         self.species_names, species = merge([shard.texts("species") for shard in shards])
         self.voice_names, voice = merge([shard.texts("voices/name") for shard in shards])
-        rows = [_Rows(shard, len(species[k]), len(voice[k])) for k, shard in enumerate(shards)]
+        rows = [Rows(shard, len(species[k]), len(voice[k])) for k, shard in enumerate(shards)]
         self.voice_heard = np.zeros(len(self.voice_names), dtype=bool)
         for each, places in zip(rows, voice, strict=True):
             self.voice_heard[places] = each.heard
@@ -244,57 +243,3 @@ class Corpus:
         """Close the files."""
         for shard in self._shards:
             shard.file.close()
-
-
-class _Rows:
-    """The tables of numbers of one file, once it is sure that they fit together.
-
-    Args:
-        species, voices: how many the file has.
-
-    Raises:
-        InputError: if a table is damaged, or names a row that another lacks.
-    """
-
-    def __init__(self, shard: Shard, species: int, voices: int) -> None:
-        self.pictures, self.captions = len(shard.records("pictures/name")), len(shard.records("captions/text"))
-        self.of = {
-            table: shard.between(table, low, high)
-            for table, low, high in (
-                ("pictures/species", 0, species),
-                ("pictures/split", 0, len(SPLITS)),
-                ("captions/picture", 0, self.pictures),
-                ("recordings/picture", 0, self.pictures),
-                ("recordings/caption", -1, self.captions),
-                ("recordings/voice", 0, voices),
-                ("recordings/seed", 0, 2**63),
-            )
-        }
-        self.heard = shard.numbers("voices/heard", np.bool_)
-        recordings = len(self.of["recordings/picture"])
-        lengths = {table: len(values) for table, values in self.of.items()}
-        lengths |= {"pictures/encoded": len(shard.records("pictures/encoded")), "voices/heard": len(self.heard)}
-        wanted = {"pictures": self.pictures, "captions": self.captions, "recordings": recordings, "voices": voices}
-        for table, length in lengths.items():
-            if length != wanted[table.partition("/")[0]]:
-                raise InputError(
-                    f"{shard.path}: {table}: has {length} rows instead of {wanted[table.partition('/')[0]]}; {AGAIN}"
-                )
-        self.offsets = self.sums = None
-        if "recordings/offset" in shard.file:
-            self.offsets = shard.numbers("recordings/offset")
-            self._check_offsets(shard, recordings)
-            if "recordings/crc32" in shard.file or shard.file.attrs["version"] != 1:
-                self.sums = shard.numbers("recordings/crc32")
-        elif recordings and self.of["recordings/caption"].min() < 0:
-            raise InputError(f"{shard.path}: recordings/caption: a recording to synthesise has no caption; {AGAIN}")
-
-    def _check_offsets(self, shard: Shard, recordings: int) -> None:
-        mel, offsets = shard.table("recordings/mel"), self.offsets
-        assert offsets is not None
-        if mel.dtype != np.float16 or mel.shape[1:] != (audio.N_MELS,):
-            raise InputError(f"{shard.path}: recordings/mel: is not [F, {audio.N_MELS}] float16; {AGAIN}")
-        lengths = np.diff(offsets)
-        bad = len(offsets) != recordings + 1 or offsets[0] != 0 or offsets[-1] > len(mel)
-        if bad or (len(lengths) and not 0 < lengths.min() <= lengths.max() <= LONGEST):
-            raise InputError(f"{shard.path}: recordings/offset: does not fit the recordings; {AGAIN}")
