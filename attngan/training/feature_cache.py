@@ -26,6 +26,7 @@ class FeatureCache:
             weights and the views apart.
         views: crops a picture; the first is the centre.
         ranks: the processes that will read it; the first computes it for all.
+        size: side in px that pictures are seen at; None for the trunk's own.
 
     Raises:
         InputError: if the disk is too small for it.
@@ -41,15 +42,18 @@ class FeatureCache:
         views: int,
         device: torch.device,
         ranks: Ranks = ALONE,
+        size: int | None = None,
     ) -> None:
-        trunk = encoder.trunk
+        trunk: Any = encoder.trunk
+        self._size = size or trunk.size
         self._row = {int(index): row for row, index in enumerate(indices)}
         self._views, self._device = views, device
         with torch.no_grad():
-            probe = trunk(torch.zeros(1, 3, trunk.size, trunk.size, device=device))
+            probe = trunk(torch.zeros(1, 3, self._size, self._size, device=device))
         self._grid = probe.local.shape[1:]
         width = math.prod(self._grid) + probe.pooled.shape[1]
-        identity = hashlib.sha256(f"{corpus.identity}{views}".encode())
+        named = f"{trunk.checksum}{self._size}" if hasattr(trunk, "checksum") else ""
+        identity = hashlib.sha256(f"{corpus.identity}{views}{named}".encode())
         for value in trunk.state_dict().values():
             identity.update(value.float().cpu().numpy().tobytes())
         path = folder / f"features-{identity.hexdigest()[:16]}.npy"
@@ -65,14 +69,14 @@ class FeatureCache:
         self._array = np.load(path, mmap_mode="r")
 
     def _compute(self, corpus: Corpus, indices: np.ndarray, trunk: Any) -> Iterator[tuple[int, int, np.ndarray]]:
-        pictures = Pictures(corpus, indices, trunk.size)
+        pictures = Pictures(corpus, indices, self._size)
         for view in range(self._views):
             for first in range(0, len(indices), 64):
                 batch_indices = [int(index) for index in indices[first : first + 64]]
                 rngs = [np.random.default_rng([view, index]) if view else None for index in batch_indices]
                 crops = np.stack([pictures.crop(index, rng) for index, rng in zip(batch_indices, rngs, strict=True)])
                 batch = to_unit(torch.from_numpy(crops).permute(0, 3, 1, 2)).to(self._device)
-                with torch.no_grad():
+                with torch.no_grad(), torch.autocast(self._device.type, torch.bfloat16, enabled=not _exact(trunk)):
                     features = trunk(batch)
                 flat = torch.cat([features.local.flatten(1), features.pooled], 1).half()
                 yield first, view, flat.cpu().numpy()
@@ -83,3 +87,8 @@ class FeatureCache:
         flat = torch.from_numpy(self._array[rows, views].astype(np.float32)).to(self._device)
         split = math.prod(self._grid)
         return TrunkFeatures(flat[:, :split].unflatten(1, self._grid), flat[:, split:])
+
+
+def _exact(trunk: Any) -> bool:
+    """Whether features are to be computed in 32 bits; those of timm's trunks hardly change in 16."""
+    return not hasattr(trunk, "checksum")
