@@ -61,7 +61,8 @@ class GanConfig(TrainingOptions):
     pixel_discriminators: bool = True
     """Whether each stage that trains is judged from its pixels."""
     feature_discriminator: str = "joint"
-    """How the last stage is judged through the image trunk: joint, all scales together, or projected, each alone (Projected GAN)."""
+    """How the last stage is judged through the image trunk: joint, all scales together, or projected, each alone
+    (Projected GAN)."""
     feature_size: int = 96
     """Side in px that pictures are brought to for a frozen trunk of timm."""
     feature_width: int = 64
