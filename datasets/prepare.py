@@ -85,6 +85,12 @@ PRESETS = {
     "tiny": PrepareConfig(
         source="drawn", output=Path("data/tiny.h5"), recordings_per_picture=2, short_side=96, engines=("espeak",)
     ),
+    "small": PrepareConfig(  # pictures and captions alone, for training from text at up to 128 px, easily carried along
+        output=Path("data/cub-small.h5"),
+        recordings_per_picture=0,
+        measuring_recordings_per_picture=0,
+        short_side=152,
+    ),
     "own": PrepareConfig(source="csv", csv=Path("own.csv"), output=Path("data/own.h5")),
 }
 

@@ -183,6 +183,7 @@ def train_ours(config: QualityConfig, name: str = OURS) -> Any:
         ema_pictures=config.pictures / 10,
         pictures=config.pictures,
         batch_size=config.batch_size,
+        observer="none",
         validate_every=config.pictures,
         grid_every=config.pictures,
         seed=config.seed,
