@@ -10,6 +10,7 @@ Layout, schema version 1 (N pictures, C captions, R recordings, F frames in all)
     recordings/voice      [R] index into voices            recordings/seed   [R] what jitters pitch and rate
     recordings/offset     [R + 1] first frame of each      recordings/mel    [F, 40] float16, log-mel, not normalised
     species               [S] text                         voices/name [V], voices/heard [V] False: measuring only
+                                                           voices/engine_heard [V] False: no voice of it trains
 
 `offset` and `mel` are absent where recordings are synthesised on the fly. Several such files are one corpus where a
 manifest lists them (datasets/shard.py).
@@ -30,7 +31,7 @@ import numpy as np
 import torch
 from PIL import Image, UnidentifiedImageError
 
-from datasets import audio, voices
+from datasets import audio, channels, voices
 from datasets.errors import InputError
 from datasets.files import replacing
 from datasets.shard import SCHEMA, VERSION, Groups, Shard, Texts, locate, merge, shard_files
@@ -56,6 +57,7 @@ class Tables:
     recording_seed: list[int] = field(default_factory=list)
     voice_names: list[str] = field(default_factory=list)
     voice_heard: list[bool] = field(default_factory=list)
+    voice_engine_heard: list[bool] = field(default_factory=list)  # empty: all
 
 
 def write(
@@ -91,6 +93,7 @@ def write(
             ("recordings/seed", tables.recording_seed, np.int64),
             ("voices/name", tables.voice_names, text),
             ("voices/heard", tables.voice_heard, bool),
+            ("voices/engine_heard", tables.voice_engine_heard or [True] * len(tables.voice_names), bool),
         ):
             file.create_dataset(name, data=np.array(values, dtype=object if kind is text else kind), dtype=kind)
         encoded = file.create_dataset(
@@ -163,8 +166,11 @@ class Corpus:
         self.species_names, species = merge([shard.texts("species") for shard in shards])
         self.voice_names, voice = merge([shard.texts("voices/name") for shard in shards])
         self.voice_heard = np.zeros(len(self.voice_names), dtype=bool)
+        self.voice_engine_heard = np.ones(len(self.voice_names), dtype=bool)
         for shard, places in zip(shards, voice, strict=True):
             self.voice_heard[places] = shard.numbers("voices/heard")
+            if "voices/engine_heard" in shard.file:  # older files know of no such engines
+                self.voice_engine_heard[places] = shard.numbers("voices/engine_heard")
         pictures, captions = self._starts("pictures/encoded"), self._starts("captions/picture")
         self._first_picture, self._first_recording = pictures, self._starts("recordings/picture")
 
@@ -214,11 +220,15 @@ class Corpus:
         start, step = {"all": (0, 1), "even": (0, 2), "odd": (1, 2)}[which]
         return Groups(self.caption_picture, np.arange(len(self.captions)), len(self), start, step)
 
-    def recordings_by_picture(self, heard: bool | None = None) -> Groups:
-        """For each picture, the indices of its recordings, if asked only those of voices heard in training or not."""
+    def recordings_by_picture(self, heard: bool | None = None, engine_heard: bool | None = None) -> Groups:
+        """For each picture, the indices of its recordings, if asked only those of voices heard in training or not.
+
+        With `engine_heard`, only those of engines of which a voice is heard in training, or of which none is.
+        """
         chosen = np.arange(len(self.recording_picture))
-        if heard is not None:
-            chosen = chosen[self.voice_heard[self.recording_voice] == heard]
+        for wanted, told in ((heard, self.voice_heard), (engine_heard, self.voice_engine_heard)):
+            if wanted is not None:
+                chosen = chosen[told[self.recording_voice[chosen]] == wanted]
         return Groups(self.recording_picture[chosen], chosen, len(self))
 
     @property
@@ -250,7 +260,11 @@ class Corpus:
             return torch.from_numpy(self._shards[shard].table("recordings/mel")[first:last].astype(np.float32))
         voice = voices.by_name(self.voice_names[self.recording_voice[recording]])
         text = self.captions[self.recording_caption[recording]]
-        return audio.log_mel(voices.synthesise(voice, text, int(self.recording_seed[recording])))
+        seed = int(self.recording_seed[recording])
+        wave = voices.synthesise(voice, text, seed)
+        if self.config.get("varied") and self.split[self.recording_picture[recording]] == SPLITS.index("train"):
+            wave = channels.vary(wave, seed)
+        return audio.log_mel(wave)
 
     def close(self) -> None:
         """Close the files."""

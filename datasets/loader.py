@@ -11,7 +11,6 @@ import torch
 from PIL import Image
 from tqdm import tqdm
 
-from datasets import audio
 from datasets.augment import Whole, augment
 from datasets.captions import Vocabulary, pad
 from datasets.corpus import Corpus
@@ -30,7 +29,7 @@ class Batch:
         pictures: [B, 3, S, S] uint8, or None if the loader was asked for none.
         close_ups: [B, 3, C, C] uint8, pieces of the same photographs, enlarged less where those need much; or None.
         tokens, token_mask: [B, L] int64 and bool, or None.
-        mels, mel_mask: [B, T, 40] float32, normalised log-mels, and [B, T] bool, or None.
+        mels, mel_mask: [B, T, 40] float32, log-mels, not normalised, and [B, T] bool, or None.
     """
 
     index: torch.Tensor
@@ -141,7 +140,8 @@ class Loader:
         size: side of the pictures in px; 0 for no pictures.
         close_up: side of pieces of the pictures that are hardly enlarged, in px; 0 for none.
         words: the vocabulary, to get captions as words; `captions` says which of each picture: all, even or odd.
-        speech: to get recordings; `heard` restricts them to voices that are heard in training or not.
+        speech: to get recordings; `heard` restricts them to voices that are heard in training or not, `engine_heard`
+            to engines of which some voice is heard in training, or none.
         augment: random crops and mirroring, augmented recordings.
         position: pictures seen before, to go on from there.
         share: (number, count) of the process that gets its rows of every batch alone, where several train together;
@@ -163,6 +163,7 @@ class Loader:
         captions: str = "all",
         speech: bool = False,
         heard: bool | None = None,
+        engine_heard: bool | None = None,
         augment: bool = True,
         position: int = 0,
         seed: int = 0,
@@ -173,7 +174,7 @@ class Loader:
         self.words, self.speech, self.close_up = words, speech, close_up
         self.indices = corpus.pictures_of(split)
         self._captions = corpus.captions_by_picture(captions) if words is not None else None
-        self._recordings = corpus.recordings_by_picture(heard) if speech else None
+        self._recordings = corpus.recordings_by_picture(heard, engine_heard) if speech else None
         for what, owned in (("captions", self._captions), ("recordings", self._recordings)):
             if owned is not None:
                 self.indices = self.indices[[len(owned[index]) > 0 for index in self.indices]]
@@ -259,7 +260,7 @@ class Loader:
     def _mels(
         self, chosen: list[int], rows: np.ndarray, generator: torch.Generator | None
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Normalised log-mels of `rows` of the recordings `chosen` for a whole batch, with their mask."""
+        """Log-mels of `rows` of the recordings `chosen` for a whole batch, with their mask."""
         mels, mask = stack_mels([self.corpus.mel(chosen[row]) for row in rows])
         if self.augment and generator is not None:
             whole = None
@@ -267,7 +268,7 @@ class Loader:
                 lengths = torch.tensor([self.corpus.frames(recording) for recording in chosen])
                 whole = Whole(torch.from_numpy(rows), lengths)
             mels, mask = augment(mels, mask, generator, whole=whole)
-        return audio.normalise(mels, mask), mask
+        return mels, mask
 
 
 def _stack(squares: list[np.ndarray]) -> torch.Tensor:

@@ -15,8 +15,9 @@ from typing import Any
 
 from tqdm import tqdm
 
-from datasets import audio, cli, corpus, csv_source, cub, synthesis, synthetic, voices
+from datasets import audio, cli, corpus, csv_source, cub, synthesis, synthetic
 from datasets.corpus import Tables
+from datasets.engines import INSTALL
 from datasets.errors import InputError
 from datasets.files import make_folder, remove_leftovers
 from datasets.picture_record import Entry
@@ -40,11 +41,14 @@ class PrepareConfig:
     recordings_per_picture: int = 7
     """Captions of each training picture that are spoken, 0 to 10; 10 is all of them."""
     measuring_recordings_per_picture: int = 1
-    """Captions of each validation and test picture that are spoken, each by a heard and by an unheard voice."""
+    """Captions of each validation and test picture that are spoken: the former by a voice for validation alone, the
+    latter by a heard voice, by an unheard one, and by an engine of which no voice is heard."""
     voices_per_caption: int = 1
     """Different voices that speak each training caption."""
-    engines: tuple[str, ...] = ("espeak", "flite", "festival")
+    engines: tuple[str, ...] = tuple(INSTALL)
     """Speech engines to use where they are installed; espeak always is."""
+    varied: bool = True
+    """Training recordings are made in rooms, over telephone lines, with codecs and so on as well."""
     on_the_fly: bool = False
     """Store no recordings; synthesise each when it is asked for. Saves disk, costs time in every epoch."""
     short_side: int = 608
@@ -72,7 +76,7 @@ class PrepareConfig:
         cli.check_range("workers", self.workers, 1, 256)
         cli.check_range("seed", self.seed, 0, 2**31 - 1)
         for engine in self.engines:
-            cli.check_choice("engines", engine, tuple(voices.INSTALL))
+            cli.check_choice("engines", engine, tuple(INSTALL))
         if self.source == "csv" and self.csv is None:
             raise InputError("--csv: missing; name the table of your own pictures and recordings")
         if self.source != "csv" and self.csv is not None:
@@ -113,6 +117,7 @@ def build(config: PrepareConfig) -> Path:
         measuring=config.measuring_recordings_per_picture,
         voices_each=config.voices_per_caption,
         seed=config.seed,
+        varied=config.varied,
     )
     if not config.output.name or os.path.isdir(config.output):
         raise InputError(

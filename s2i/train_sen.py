@@ -11,7 +11,7 @@ from attngan.networks import encoders
 from attngan.training import damsm
 from datasets import cli
 from datasets.corpus import Corpus
-from s2i.model.speech_encoder import SPEECH_KIND, SpeechEncoder, load_speech_encoder
+from s2i.model.speech_encoder import FRONTS, SPEECH_KIND, SpeechEncoder, load_speech_encoder
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,10 @@ class SenConfig(damsm.DamsmTrainingConfig):
     teacher_weight: float = 20.0
     """Weight of the distance to the sentence that DAMSM's text encoder makes of what is said, where the corpus has the
     words and DAMSM was trained on words; 0 to train against pictures alone."""
+    teacher_words_weight: float = 1.0
+    """Weight of the distance of the segments to the words of DAMSM's text encoder, where there is a teacher."""
+    transcript_weight: float = 0.3
+    """Weight of the segments saying the words in their order, where there is a teacher."""
     pictures: int = 580_000
     """Budget: how many pictures are seen in all."""
     width: int = 160
@@ -39,10 +43,19 @@ class SenConfig(damsm.DamsmTrainingConfig):
     """The most segments that a recording becomes."""
     segment_frames: int = 3
     """Frames of 80 ms that make a segment, unless that gives too many segments."""
+    dilations: tuple[int, ...] = (1, 2, 4)
+    """Of the residual convolutions at 12.5 Hz, one each."""
+    front: str = "speech"
+    """speech: hears what is said and nothing of pauses; utterance: normalises over all frames, silence included."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         cli.check_range("teacher_weight", self.teacher_weight, 0, 1000)
+        cli.check_range("teacher_words_weight", self.teacher_words_weight, 0, 1000)
+        cli.check_range("transcript_weight", self.transcript_weight, 0, 1000)
+        cli.check_choice("front", self.front, FRONTS)
+        for dilation in self.dilations:
+            cli.check_range("dilations", dilation, 1, 64)
         cli.check_range("width", self.width, 4, 4096)
         cli.check_range("hidden", self.hidden, 4, 4096)
         cli.check_range("segments", self.segments, 1, 32)
@@ -81,11 +94,17 @@ def train(config: SenConfig) -> Path:
     """
     image, about = encoders.load_image_encoder(config.damsm)
     teacher = None
-    if config.teacher_weight and about["caption"] == "text" and _has_words(config.corpus):
-        teacher = damsm.Teacher(*encoders.load_text_encoder(config.damsm), config.teacher_weight)
+    weights = (config.teacher_weight, config.teacher_words_weight, config.transcript_weight)
+    if any(weights) and about["caption"] == "text" and _has_words(config.corpus):
+        teacher = damsm.Teacher(*encoders.load_text_encoder(config.damsm), *weights)
     torch.manual_seed(config.seed)
     speech = SpeechEncoder(
-        width=config.width, hidden=config.hidden, segments=config.segments, segment_frames=config.segment_frames
+        width=config.width,
+        hidden=config.hidden,
+        segments=config.segments,
+        segment_frames=config.segment_frames,
+        dilations=config.dilations,
+        front=config.front,
     )
     best = damsm.train(
         config,

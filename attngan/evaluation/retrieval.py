@@ -50,7 +50,9 @@ def embed(
 def measure(
     config: Any, image: ImageEncoder, caption: Any, *, vocabulary: Vocabulary | None, rounds: int
 ) -> dict[str, dict[str, float]]:
-    """Retrieval on the test species, for recordings in heard and in unheard voices apart; printed and in results.json.
+    """Retrieval on the test species, printed and in results.json.
+
+    For recordings in heard voices, in unheard voices of heard engines, and in those of unheard engines apart.
 
     Of several processes that trained together, the first measures.
 
@@ -66,17 +68,18 @@ def measure(
         return {}
     corpus = Corpus(config.corpus)
     speech = vocabulary is None
-    kinds: dict[str, bool | None] = {"text": None}
+    kinds: dict[str, tuple[bool | None, bool | None]] = {"text": (None, None)}
     if speech:
-        kinds = {"seen_voices": True, "unseen_voices": False}
+        kinds = {"seen_voices": (True, None), "unseen_voices": (False, True), "unseen_engines": (False, False)}
     found = {}
-    for name, heard in kinds.items():
+    for name, (heard, engine_heard) in kinds.items():
         try:
+            options: dict[str, Any] = {"words": vocabulary, "speech": speech, "heard": heard}
             loader = Loader(
-                corpus, "test", batch_size=64, size=image.trunk.size, words=vocabulary, speech=speech, heard=heard
+                corpus, "test", batch_size=64, size=image.trunk.size, engine_heard=engine_heard, **options
             )
         except InputError:
-            if name == "unseen_voices":  # a corpus of own recordings knows no unheard voices
+            if name.startswith("unseen"):  # a corpus of own recordings knows no unheard voices
                 continue
             raise
         device = next(image.parameters()).device

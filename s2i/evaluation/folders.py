@@ -207,9 +207,9 @@ def _hear(recordings: Sequence[Path], speech: Path) -> Tensor:
     found = []
     with tqdm(total=len(recordings), desc="listening", unit="recording", leave=False) as bar, torch.inference_mode():
         for first in range(0, len(recordings), RECORDINGS):
-            mels, mask = stack_mels([audio.log_mel(audio.load(p)) for p in recordings[first : first + RECORDINGS]])
+            mels, mask = stack_mels([encoder.log_mel(audio.load(p)) for p in recordings[first : first + RECORDINGS]])
             rows = torch.arange(len(mels))
-            found.append(encoder.encode(Batch(rows, rows, mels=audio.normalise(mels, mask), mel_mask=mask)).sentence)
+            found.append(encoder.encode(Batch(rows, rows, mels=mels, mel_mask=mask)).sentence)
             bar.update(len(mels))
     return torch.cat(found).clone()
 

@@ -11,7 +11,6 @@ from torch import Tensor
 from attngan.networks import encoders
 from attngan.networks.condition import CaptionEncoder, Condition
 from attngan.networks.generator import Generator, load_generator
-from datasets import audio
 from datasets.captions import pad, tokenize
 from datasets.corpus import Corpus
 from datasets.errors import InputError
@@ -104,7 +103,7 @@ class Painter:
         assert self._number is None, "this encoder reads"
         stacked, mask = stack_mels(list(mels))
         index = torch.arange(len(mels))
-        return self._encode(Batch(index, index, mels=audio.normalise(stacked, mask), mel_mask=mask))
+        return self._encode(Batch(index, index, mels=stacked, mel_mask=mask))
 
     @torch.inference_mode()
     def _encode(self, batch: Batch) -> Condition:

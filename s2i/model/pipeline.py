@@ -141,10 +141,10 @@ class SpeechToImage:
     @torch.inference_mode()
     def hear(self, recording: audio.AnyRecording) -> Heard:
         """Encode `recording`, which is as for a call and gives the same errors, without painting it."""
-        mel = audio.log_mel(audio.waveform(recording, integers=True))
+        mel = self.encoder.log_mel(audio.waveform(recording, integers=True))
         mask = torch.ones(1, len(mel), dtype=torch.bool, device=self.device)
-        condition = self.encoder(audio.normalise(mel)[None].to(self.device), mask)
-        return Heard(condition, self.encoder.spans(len(mel)), mel.numpy())
+        condition = self.encoder(mel[None].to(self.device), mask)
+        return Heard(condition, self.encoder.spans(mel), mel.numpy())
 
     @torch.inference_mode()
     def paint(

@@ -16,6 +16,7 @@ def generator(seed):
 
 
 NOTHING = {"speed": 0, "tract": 0, "level_db": 0, "equaliser_db": 0, "noise": 0, "time_masks": 0, "band_masks": 0}
+NOTHING |= {"pauses": 0, "echoes": 0, "lines": 0}
 
 
 def test_augment_without_strength_changes_nothing():
