@@ -171,6 +171,7 @@ def _pico() -> Any:
 def pico(code: str, text: str, pitch: float, rate: float) -> tuple[np.ndarray, int]:
     """Speak with SVOX Pico; `pitch` and `rate` are factors of the voice's own. Samples [N] in [-1, 1] and their rate."""
     words = text.translate({ord("<"): " ", ord(">"): " ", ord("\\"): " "})  # it would obey markup
+    _pico().speak("x", voice=code)  # its noise goes on from what it said before; so that is always the same
     data = _pico().speak(words, voice=code, speed=rate, pitch=pitch)
     return np.frombuffer(data, np.int16).astype(np.float32) / 32768, 16_000
 

@@ -160,7 +160,6 @@ def record(recordings: list[Recording], tables: Tables, folder: Path, workers: i
         for first, piece in pieces(folder, len(recordings))
     ]
     open_tasks = [task for task in tasks if not task[0].is_file()]
-    np.random.default_rng(0).shuffle(open_tasks)  # voices differ in speed: so the time left is told rightly
     done = len(recordings) - sum(len(task[1]) for task in open_tasks)
     options = {"desc": "recordings", "unit": "recording", "file": sys.stderr, "mininterval": 1}
     with tqdm(total=len(recordings), initial=done, **options) as progress:

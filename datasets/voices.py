@@ -130,6 +130,8 @@ def synthesise(voice: Voice, text: str, seed: int) -> torch.Tensor:
     where = f"voice {voice.name}, text {words[:60]!r}"
     if not words:
         raise InputError(f"voice {voice.name}: the text is empty; give a description in English")
+    if not any(letter.isalnum() for letter in words):
+        raise InputError(f"{where}: yields no speech; give words to say")
     if len(words) > MAX_CHARACTERS:
         raise InputError(f"{where}: has {len(words)} characters; give at most {MAX_CHARACTERS}")
     chance = random.Random(f"{voice.name}/{seed}")

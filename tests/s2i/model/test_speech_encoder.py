@@ -40,7 +40,7 @@ def test_segments_by_length_and_at_most_32(frames):
     with torch.no_grad():
         condition = encoder(mels, mask)
     expected = min(32, max(1, math.ceil(math.ceil(frames / 8) / 3)))
-    assert condition.words.shape[2] == expected == len(encoder.spans(frames))
+    assert condition.words.shape[2] == expected == len(encoder.spans(mels[0]))
     assert condition.mask.all()
 
 
@@ -80,7 +80,8 @@ def test_pooling_is_the_mean_of_each_stretch():
 
 @pytest.mark.parametrize("frames", [5, 80, 123, 500, 2000])
 def test_spans_cover_the_recording(frames):
-    spans = small().spans(frames)
+    (mel,) = recordings([frames])
+    spans = small().spans(mel)
     assert spans[0][0] == 0
     assert spans[-1][1] == pytest.approx(frames / 100)
     for (begin, end), (following, _) in zip(spans, [*spans[1:], (frames / 100, 0)], strict=True):
@@ -91,7 +92,7 @@ def test_spans_are_where_the_segments_listen():
     # What changes at a time changes a segment there most; convolutions and recurrence carry it to the next at most.
     encoder = small().eval()
     (mel,) = recordings([480])
-    spans = encoder.spans(480)
+    spans = encoder.spans(mel)
     plain = encoder(*stack_mels([mel])).words[0]
     for place, (begin, end) in list(enumerate(spans))[3::5]:
         changed = mel.clone()
