@@ -11,7 +11,7 @@ from attngan.networks import encoders
 from attngan.training import damsm
 from datasets import cli
 from datasets.corpus import Corpus
-from s2i.model.speech_encoder import FRONTS, SPEECH_KIND, SpeechEncoder, load_speech_encoder
+from s2i.model.speech_encoder import FRONTS, SPEECH_KIND, SpeechEncoder, load_speech_encoder, start_from
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,8 @@ class SenConfig(damsm.DamsmTrainingConfig):
     """Frames of 80 ms that make a segment, unless that gives too many segments."""
     dilations: tuple[int, ...] = (1, 2, 4)
     """Of the residual convolutions at 12.5 Hz, one each."""
+    init: Path | None = None
+    """A trained speech encoder to begin from, as far as its weights fit; by default from nothing."""
     front: str = "speech"
     """speech: hears what is said and nothing of pauses; utterance: normalises over all frames, silence included."""
 
@@ -106,6 +108,7 @@ def train(config: SenConfig) -> Path:
         dilations=config.dilations,
         front=config.front,
     )
+    begun = str(config.init) if config.init and start_from(speech, config.init) else None
     best = damsm.train(
         config,
         image,
@@ -113,7 +116,7 @@ def train(config: SenConfig) -> Path:
         kind=SPEECH_KIND,
         vocabulary=None,
         image_frozen=True,
-        description={"speech": speech.arguments, "damsm": str(config.damsm), "teacher": teacher is not None},
+        description={"speech": speech.arguments, "damsm": str(config.damsm), "teacher": teacher is not None, "init": begun},
         teacher=teacher,
         may_change=("threads",),
     )

@@ -203,15 +203,17 @@ class Evaluation:
         """How well the encoders find test photographs, without any painting."""
         config, found = self.config, {}
         damsm, speech = config.model / model_folder.DAMSM, config.model / model_folder.SPEECH
-        kinds: list[tuple[str, Path, Path, bool | None]] = [
+        kinds: list[tuple[str, Path, Path, tuple[bool, bool] | None]] = [
             ("text", damsm, damsm, None),
-            ("seen_voices", damsm, speech, True),
-            ("unseen_voices", damsm, speech, False),
+            ("seen_voices", damsm, speech, (True, True)),
+            ("unseen_voices", damsm, speech, (False, True)),
+            ("unseen_engines", damsm, speech, (False, False)),
         ]
+        kinds = [kind for kind in kinds if kind[3] is None or self._spoken(*kind[3])]
         if config.text_free.is_file():
             kinds += [
-                ("text_free", config.text_free, config.text_free, False),
-                ("text_free_seen_voices", config.text_free, config.text_free, True),
+                ("text_free", config.text_free, config.text_free, (False, True)),
+                ("text_free_seen_voices", config.text_free, config.text_free, (True, True)),
             ]
         else:
             print(f"warning: {config.text_free}: not there, so no retrieval by the text-free encoders", file=sys.stderr)
@@ -221,7 +223,14 @@ class Evaluation:
             found[name] = self.cache.plain(f"retrieval-{name}", told, measure)
         return found
 
-    def _retrieve(self, image_file: Path, caption_file: Path, heard: bool | None) -> dict[str, float]:
+    def _spoken(self, heard: bool, engine_heard: bool) -> bool:
+        """Whether test pictures have recordings in voices that are heard in training or not, of engines that are."""
+        owned = self.corpus.recordings_by_picture(heard, engine_heard)
+        return any(len(owned[index]) for index in self.corpus.pictures_of("test"))
+
+    def _retrieve(
+        self, image_file: Path, caption_file: Path, heard: tuple[bool, bool] | None
+    ) -> dict[str, float]:
         image, _ = encoders.load_image_encoder(image_file)
         options: dict[str, Any] = {"batch_size": 64, "size": image.trunk.size}
         caption: Any
@@ -230,7 +239,8 @@ class Evaluation:
             loader = Loader(self.corpus, "test", words=vocabulary, **options)
         else:
             caption = load_speech_encoder(caption_file)
-            loader = Loader(self.corpus, "test", speech=True, heard=heard, **options)
+            voice, engine = heard
+            loader = Loader(self.corpus, "test", speech=True, heard=voice, engine_heard=engine, **options)
         rounds = 2 if heard is None else 1  # of the ten written captions, as training measures
         seen = retrieval.embed(image, caption, loader, rounds, torch.device("cpu"))
         return retrieval_scores(*seen, seed=self.config.seed)

@@ -196,3 +196,22 @@ def load_speech_encoder(path: Path) -> SpeechEncoder:
     encoder = checkpoint.build(SpeechEncoder, description, "speech", path)
     checkpoint.load_weights(encoder, state["caption"], path)
     return encoder.eval().requires_grad_(False)
+
+
+def start_from(encoder: SpeechEncoder, path: Path) -> int:
+    """Give `encoder` the weights of a trained one wherever names and shapes agree; return how many numbers that are.
+
+    Residual convolutions that the trained one lacks begin by adding nothing.
+
+    Raises:
+        InputError: if the file is missing, damaged, or holds no speech encoder, or if nothing agrees.
+    """
+    trained, own = load_speech_encoder(path).state_dict(), encoder.state_dict()
+    same = {name: value for name, value in trained.items() if name in own and own[name].shape == value.shape}
+    if not same:
+        raise InputError(f"{path}: none of its weights fit; give a speech encoder of the same widths")
+    encoder.load_state_dict(same, strict=False)
+    for number, conv in enumerate(encoder.convs):
+        if isinstance(conv, MaskedConv) and conv.has_shortcut and f"convs.{number}.conv.weight" not in same:
+            nn.init.zeros_(conv.norm.weight)
+    return sum(value.numel() for value in same.values())

@@ -82,10 +82,10 @@ def test_augment_warps_within_bounds():
 
 def test_augment_noise_has_the_level_asked_for():
     mels, mask = torch.full((16, 400, 40), -30.0), torch.ones(16, 400, dtype=torch.bool)
-    mels[:, :200] = 0.0  # power 1 for half of the time: mean level log(1/2)
+    mels[:, :200] = 0.0  # power 1 for half of the time; the level is that of the speech
     noisy, _ = augment(mels, mask, generator(0), **{**NOTHING, "noise": 1.0}, snr_db=(20, 20))
     level = noisy[:, 250:].exp().mean((1, 2)).log()
-    expected = torch.full((16,), math.log(0.5) - 20 * math.log(10) / 10)
+    expected = torch.full((16,), -20 * math.log(10) / 10)
     torch.testing.assert_close(level, expected, atol=0.5, rtol=0)  # the noise flutters
     untouched, _ = augment(mels, mask, generator(0), **NOTHING)
     assert (untouched[:, 250:] < -13).all()

@@ -24,6 +24,9 @@ def test_the_table_keeps_unheard_voices_apart():
     assert len({(voice.engine, voice.code) for voice in voices.VOICES}) == len(names)
     for engine in ("espeak", "flite"):
         assert {voice.heard for voice in voices.VOICES if voice.engine == engine} == {True, False}
+    for use in voices.USES:
+        assert any(voice.use == use for voice in voices.VOICES if voice.engine == "espeak")  # which is always there
+    assert {voice.engine for voice in voices.VOICES} - voices.HEARD_ENGINES == {"hts", "piper"}
     assert voices.by_name("flite-slt").code == "slt"
     with pytest.raises(InputError, match="unknown; choose one of"):
         voices.by_name("nobody")
