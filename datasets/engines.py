@@ -129,7 +129,7 @@ def festival(code: str, text: str, pitch: float, rate: float, out: Path) -> str:
         process.stdin.write(
             f"(set! said nil) (voice_{code}) (Parameter.set 'Duration_Stretch {1 / rate:.4f}) "
             f"(set! int_lr_params '({melody})) "
-            f"(set! hts_engine_params (append hts_engine_params '((\"-r\" {rate:.4f})))) "
+            f'(set! hts_engine_params (append hts_engine_params \'(("-r" {rate:.4f})))) '
             f'(set! said (utt.synth (Utterance Text "{words}"))) '
             f'(utt.save.wave said {json.dumps(str(out))} \'riff) (format stderr "finished\\n")\n'
         )

@@ -98,9 +98,7 @@ def plan(
             for voice in chosen:
                 jitter = int(rng.integers(2**31))
                 caption, text = first + int(number), entry.captions[number]
-                recordings.append(
-                    Recording(picture, caption, int(voice), jitter, text, varied=varied and learns)
-                )
+                recordings.append(Recording(picture, caption, int(voice), jitter, text, varied=varied and learns))
     tables.recording_picture = [recording.picture for recording in recordings]
     tables.recording_caption = [recording.caption for recording in recordings]
     tables.recording_voice = [recording.voice for recording in recordings]

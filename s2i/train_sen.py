@@ -116,7 +116,12 @@ def train(config: SenConfig) -> Path:
         kind=SPEECH_KIND,
         vocabulary=None,
         image_frozen=True,
-        description={"speech": speech.arguments, "damsm": str(config.damsm), "teacher": teacher is not None, "init": begun},
+        description={
+            "speech": speech.arguments,
+            "damsm": str(config.damsm),
+            "teacher": teacher is not None,
+            "init": begun,
+        },
         teacher=teacher,
         may_change=("threads",),
     )

@@ -75,9 +75,7 @@ def measure(
     for name, (heard, engine_heard) in kinds.items():
         try:
             options: dict[str, Any] = {"words": vocabulary, "speech": speech, "heard": heard}
-            loader = Loader(
-                corpus, "test", batch_size=64, size=image.trunk.size, engine_heard=engine_heard, **options
-            )
+            loader = Loader(corpus, "test", batch_size=64, size=image.trunk.size, engine_heard=engine_heard, **options)
         except InputError:
             if name.startswith("unseen"):  # a corpus of own recordings knows no unheard voices
                 continue

@@ -228,9 +228,7 @@ class Evaluation:
         owned = self.corpus.recordings_by_picture(heard, engine_heard)
         return any(len(owned[index]) for index in self.corpus.pictures_of("test"))
 
-    def _retrieve(
-        self, image_file: Path, caption_file: Path, heard: tuple[bool, bool] | None
-    ) -> dict[str, float]:
+    def _retrieve(self, image_file: Path, caption_file: Path, heard: tuple[bool, bool] | None) -> dict[str, float]:
         image, _ = encoders.load_image_encoder(image_file)
         options: dict[str, Any] = {"batch_size": 64, "size": image.trunk.size}
         caption: Any

@@ -13,14 +13,16 @@ import torch.nn.functional as F
 from torch import Tensor
 from tqdm import tqdm
 
-from attngan import encoders, metrics, retrieval
+from attngan.evaluation import metrics, retrieval
+from attngan.networks import encoders
 from datasets import audio, channels, cli, distort
 from datasets.corpus import Corpus
 from datasets.errors import InputError
 from datasets.files import write_text
 from datasets.loader import Batch, Loader, stack_mels
-from s2i import model_folder, transcripts
-from s2i.speech_encoder import SpeechEncoder, load_speech_encoder
+from s2i.evaluation import transcripts
+from s2i.model import model_folder
+from s2i.model.speech_encoder import SpeechEncoder, load_speech_encoder
 
 TOGETHER = 32
 KINDS: dict[str, tuple[bool, bool | None]] = {
@@ -117,7 +119,13 @@ def measure(config: RobustnessConfig) -> dict[str, Any]:
     for kind, (heard, engine_heard) in KINDS.items():
         try:
             loader = Loader(
-                corpus, "test", batch_size=64, size=image.trunk.size, speech=True, heard=heard, engine_heard=engine_heard
+                corpus,
+                "test",
+                batch_size=64,
+                size=image.trunk.size,
+                speech=True,
+                heard=heard,
+                engine_heard=engine_heard,
             )
         except InputError as error:
             print(f"warning: no row for {kind}: {error}", file=sys.stderr)

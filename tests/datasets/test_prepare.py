@@ -106,7 +106,7 @@ def test_on_the_fly_gives_the_same_recordings(drawn, tmp_path):
 def test_killed_and_run_again_it_gives_the_same_file(drawn, tmp_path, monkeypatch, capfd):
     path = tmp_path / "drawn.h5"
     code = (
-        "from datasets import cli, prepare, speaking\nsynthesis.PIECE = 4\n"
+        "from datasets import cli, prepare, synthesis\nsynthesis.PIECE = 4\n"
         "if __name__ == '__main__':\n    cli.run(prepare.main)"
     )
     command = [sys.executable, "-c", code, *DRAWN, "--output", str(path)]
@@ -238,7 +238,7 @@ def test_test_captions_are_spoken_by_three_kinds_of_voices(monkeypatch):
     assert {voices.by_name(name).use for name in measured} == {"measuring"}
     strange = {name for name in measured if voices.by_name(name).engine in ("hts", "piper")}
     assert strange
-    assert [tables.voice_engine_heard[tables.voice_names.index(name)] for name in sorted(strange)] == [False] * len(strange)
+    assert not any(tables.voice_engine_heard[tables.voice_names.index(name)] for name in strange)
 
 
 # --- own data

@@ -40,9 +40,7 @@ def test_transcript_loss_by_hand():
     # Two segments, one word: it is said by "word, blank", "blank, word" or "word, word".
     probabilities = torch.tensor([[[0.2, 0.3, 0.5], [0.1, 0.6, 0.3]]])
     said = 0.5 * 0.1 + 0.2 * 0.3 + 0.5 * 0.3
-    loss = teacher_losses.transcript_loss(
-        probabilities.log(), mask_of([2], 2), torch.tensor([[2, 0]]), mask_of([1], 2)
-    )
+    loss = teacher_losses.transcript_loss(probabilities.log(), mask_of([2], 2), torch.tensor([[2, 0]]), mask_of([1], 2))
     assert loss.item() == pytest.approx(-math.log(said), rel=1e-5)
     # A word that is not among those known counts as the unknown one, number 1.
     unknown = teacher_losses.transcript_loss(
@@ -52,5 +50,6 @@ def test_transcript_loss_by_hand():
 
 
 def test_more_words_than_segments_cost_nothing():
-    loss = teacher_losses.transcript_loss(torch.zeros(1, 2, 9), mask_of([2], 2), torch.tensor([[2, 3, 4]]), mask_of([3], 3))
+    tokens = torch.tensor([[2, 3, 4]])
+    loss = teacher_losses.transcript_loss(torch.zeros(1, 2, 9), mask_of([2], 2), tokens, mask_of([3], 3))
     assert loss == 0
