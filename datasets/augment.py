@@ -95,7 +95,7 @@ def augment(
         snr_db: the range of speech level over noise level.
         time_masks, time_width: stretches hidden, each up to this share of the utterance.
         band_masks, band_width: groups of neighbouring bands hidden, each up to so many bands.
-        pauses: the share of utterances with pauses before, after and within, which noise then fills as it fills the rest.
+        pauses: the share of utterances with pauses before, after and within, which noise fills as it fills the rest.
         pause_seconds: that each pause lasts at most.
         echoes: the share of utterances in a room.
         lines: the share of utterances over a line with a narrow band.

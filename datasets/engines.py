@@ -169,7 +169,7 @@ def _pico() -> Any:
 
 
 def pico(code: str, text: str, pitch: float, rate: float) -> tuple[np.ndarray, int]:
-    """Speak with SVOX Pico; `pitch` and `rate` are factors of the voice's own. Samples [N] in [-1, 1] and their rate."""
+    """Speak with SVOX Pico; `pitch` and `rate` are factors of the voice's own. Samples [N] and their rate in Hz."""
     words = text.translate({ord("<"): " ", ord(">"): " ", ord("\\"): " "})  # it would obey markup
     _pico().speak("x", voice=code)  # its noise goes on from what it said before; so that is always the same
     data = _pico().speak(words, voice=code, speed=rate, pitch=pitch)
@@ -184,7 +184,7 @@ def _hibari(code: str) -> Any:
 
 
 def hibari(code: str, text: str, rate: float) -> tuple[np.ndarray, int]:
-    """Speak with hibari, a small neural network; `rate` is a factor of its own. Samples [N] and their rate."""
+    """Speak with hibari, a small neural network; `rate` is a factor of its own. Samples [N] and their rate in Hz."""
     voice = _hibari(code)
     return voice(text, speed=rate, seed=0), voice.sample_rate
 
@@ -206,7 +206,7 @@ def _piper() -> Any:
 
 def piper(_code: str, text: str, rate: float) -> tuple[np.ndarray, int]:
     """Speak with piper, a neural network that was trained on one man's recordings, without its noise, so that it says
-    the same every time; `rate` is a factor of its own. Samples [N] and their rate."""
+    the same every time; `rate` is a factor of its own. Samples [N] and their rate in Hz."""
     from piper.config import SynthesisConfig
 
     config = SynthesisConfig(length_scale=1 / rate, noise_scale=0.0, noise_w_scale=0.0)

@@ -76,9 +76,9 @@ class Speech(NamedTuple):
 def speech(mels: Tensor, mask: Tensor) -> Speech:
     """What is said in log-mels [B, T, 40], not normalised, with mask [B, T].
 
-    Bands are normalised over speech alone, softly weighted by loudness; what lies far below the speech, per band, is one
-    floor; frames further than `HANGOVER` from speech are left out, and every recording begins and ends with as many
-    frames of floor. Zeros, faint noise and hum around or between the words hence give what the words alone give.
+    Bands are normalised over speech alone, softly weighted by loudness; what lies far below the speech, in each band,
+    is one floor; frames further than `HANGOVER` from speech are left out, and every recording begins and ends with as
+    many frames of floor. Zeros, faint noise and hum around or between the words hence give what the words alone give.
     """
     mels = mels.where(mask[..., None], math.log(audio.LOG_FLOOR))
     loud = loudness(mels)
