@@ -187,9 +187,8 @@ def table(rows: list[dict[str, Any]]) -> str:
         cells = []
         for kind in kinds:
             row = next(row for row in rows if (row["voices"], row["channel"]) == (kind, channel))
-            cells.append(
-                f"{row['cosine_mean']:.2f} ({row['cosine_worst']:.2f}), {row['own_found']:.0f}, {row['r_precision']:.0f}"
-            )
+            cosine = f"{row['cosine_mean']:.2f} ({row['cosine_worst']:.2f})"
+            cells.append(f"{cosine}, {row['own_found']:.0f}, {row['r_precision']:.0f}")
         lines.append(f"| {channel} | " + " | ".join(cells) + " |")
     return "\n".join(["Cosine, mean (worst); own found, %; R-precision, %.", "", *lines])
 

@@ -123,7 +123,7 @@ class SpeechEncoder(nn.Module):
         return audio.log_mel(wave if self.front == "utterance" else speech_activity.levelled(wave))
 
     def listen(self, mels: Tensor, mask: Tensor) -> speech_activity.Speech:
-        """Normalised features of log-mels [B, T, 40] with mask [B, T], by the front that the encoder was trained with."""
+        """Normalised features of log-mels [B, T, 40] with mask [B, T], as the encoder was trained on."""
         if self.front == "speech":
             return speech_activity.speech(mels.float(), mask)
         frames = torch.arange(mels.shape[1], device=mels.device).expand(len(mels), -1)
