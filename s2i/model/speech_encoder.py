@@ -208,7 +208,7 @@ def start_from(encoder: SpeechEncoder, path: Path) -> int:
     """
     trained, own = load_speech_encoder(path).state_dict(), encoder.state_dict()
     same = {name: value for name, value in trained.items() if name in own and own[name].shape == value.shape}
-    if not same:
+    if "convs.0.conv.weight" not in same:
         raise InputError(f"{path}: none of its weights fit; give a speech encoder of the same widths")
     encoder.load_state_dict(same, strict=False)
     for number, conv in enumerate(encoder.convs):
