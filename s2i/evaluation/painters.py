@@ -44,17 +44,26 @@ class Trials:
         return len(self.pictures)
 
     @classmethod
-    def of(cls, corpus: Corpus, samples: int, seed: int, *, heard: bool | None = None) -> "Trials":
+    def of(
+        cls,
+        corpus: Corpus,
+        samples: int,
+        seed: int,
+        *,
+        heard: bool | None = None,
+        engine_heard: bool | None = None,
+    ) -> "Trials":
         """A random choice of test pictures, in voices that training never heard where there are any.
 
         Args:
             samples: how many; 0 for all.
             heard: voices to take instead: True, heard in training, or False, not.
+            engine_heard: engines to take alone: those of which a voice is heard in training, or the others.
 
         Raises:
             InputError: if the test split has fewer recordings with captions.
         """
-        spoken = corpus.recordings_by_picture(corpus.measuring_voices if heard is None else heard)
+        spoken = corpus.recordings_by_picture(corpus.measuring_voices if heard is None else heard, engine_heard)
         first = {int(index): int(spoken[index][0]) for index in corpus.pictures_of("test") if len(spoken[index])}
         able = [index for index, recording in first.items() if corpus.recording_caption[recording] >= 0]
         if len(able) < max(2, samples):

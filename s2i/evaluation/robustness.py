@@ -137,7 +137,11 @@ def measure(config: RobustnessConfig) -> dict[str, Any]:
         clean = torch.empty(0)
         for name, channel in CHANNELS.items():
             generator = torch.Generator().manual_seed(config.seed)
-            sentences = sentences_of(encoder, [channel(wave, generator) for wave in waves])
+            try:
+                sentences = sentences_of(encoder, [channel(wave, generator) for wave in waves])
+            except InputError as error:  # what is not listened to at all is nowhere near
+                print(f"warning: {kind}, {name}: {error}", file=sys.stderr)
+                sentences = torch.zeros_like(clean)
             clean = sentences if name == "clean" else clean
             cosine = F.cosine_similarity(sentences, clean)
             scores = {
