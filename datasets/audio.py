@@ -243,3 +243,11 @@ def normalise(mel: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tens
         mask = torch.ones(mel.shape[:-1], dtype=torch.bool, device=mel.device)
     centred = (mel - masked_mean(mel, mask)).where(mask.unsqueeze(-1), 0.0)
     return centred / masked_mean(centred.square(), mask).sqrt().clamp(min=1e-4)
+
+
+def stack_mels(mels: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Pad [T_i, 40] log-mels with zeros to ([B, T, 40], mask [B, T], True where a frame is)."""
+    mask = torch.zeros(len(mels), max(len(mel) for mel in mels), dtype=torch.bool)
+    for row, mel in enumerate(mels):
+        mask[row, : len(mel)] = True
+    return torch.nn.utils.rnn.pad_sequence(mels, batch_first=True), mask

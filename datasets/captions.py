@@ -5,12 +5,14 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
+from nltk.metrics.distance import edit_distance
 from nltk.tokenize import RegexpTokenizer
 
 from datasets.errors import InputError
 
 PAD, UNKNOWN = "<end>", "<unk>"
 MAX_WORDS = 24  # CUB captions have 15 words on average; 97 % have at most 24.
+SHORTEST, LETTERS_PER_EDIT = 4, 4  # letters of a word that is compared with others, and for each edit allowed
 
 _tokenizer = RegexpTokenizer(r"[a-z0-9]+")
 
@@ -52,6 +54,20 @@ class Vocabulary:
         if not numbers:
             raise InputError(f"caption {caption[:40]!r}: no words in it; describe the bird in English")
         return numbers
+
+    def nearest(self, word: str) -> str | None:
+        """The known word that was probably meant by `word`, or None if none is near.
+
+        Near is a Damerau-Levenshtein distance of at most one edit for every four letters; of words that are equally
+        near, the most frequent is taken.
+        """
+        if len(word) < SHORTEST:
+            return None
+        limit = len(word) // LETTERS_PER_EDIT
+        alike = (known for known in self.words[2:] if len(known) >= SHORTEST and abs(len(known) - len(word)) <= limit)
+        distances = {known: edit_distance(word, known, transpositions=True) for known in alike}
+        nearest = min(distances, key=distances.__getitem__, default=None)  # the first of equals, so the most frequent
+        return nearest if nearest is not None and distances[nearest] <= limit else None
 
     def decode(self, numbers: Iterable[int]) -> str:
         """The words of `numbers`, without padding."""

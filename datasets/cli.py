@@ -7,6 +7,7 @@ import io
 import json
 import os
 import sys
+import typing
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,7 +17,7 @@ import tyro
 from datasets.errors import InputError
 
 Config = TypeVar("Config")
-STOPS = ("Argument helptext", "For full helptext", "Perhaps you meant")  # where tyro's message ends
+DRY_RUN = "--dry-run prints the whole configuration and exits."
 
 
 def as_json(config: Any) -> str:
@@ -57,18 +58,11 @@ def parse(kind: type[Config], presets: Mapping[str, Config], arguments: list[str
     name = _take_option(arguments, "--preset") or default
     if name not in presets:
         raise InputError(f"--preset {name}: no such preset; choose one of {', '.join(presets)}")
-    dry_run = "--dry-run" in arguments
-    if dry_run:
-        arguments.remove("--dry-run")
     about = (
         f"{description}\n\nBeside the options below: --preset {{{','.join(presets)}}} chooses the defaults that they "
-        f"override (default: {default}); --dry-run prints the whole configuration and exits."
+        f"override (default: {default}); {DRY_RUN}"
     )
-    config = _parse(kind, at_home(presets[name]), arguments, about)
-    if dry_run:
-        print(as_json(config))
-        raise SystemExit(0)
-    return config
+    return _parse(kind, at_home(presets[name]), arguments, about)
 
 
 def parse_tool(kind: type[Config], arguments: list[str], *, description: str) -> Config:
@@ -76,7 +70,7 @@ def parse_tool(kind: type[Config], arguments: list[str], *, description: str) ->
 
     Raises:
         InputError: for an unknown option, and for a value that does not parse or that the dataclass refuses.
-        SystemExit: after `--help`.
+        SystemExit: after `--help` and `--dry-run`.
     """
     flags = {f.name for f in dataclasses.fields(kind) if f.type is bool}  # type: ignore[arg-type]
     values: list[str] = []
@@ -88,9 +82,9 @@ def parse_tool(kind: type[Config], arguments: list[str], *, description: str) ->
             continue
         options.append(argument)
         name = argument.removeprefix("--").removeprefix("no-").replace("-", "_")
-        if argument.startswith("--") and "=" not in argument and name not in {*flags, "help"}:
+        if argument.startswith("--") and "=" not in argument and name not in {*flags, "help", "dry_run"}:
             options += [value for value in [next(rest, None)] if value is not None]
-    return _parse(kind, at_home(kind()), [*values, *options], description)
+    return _parse(kind, at_home(kind()), [*values, *options], f"{description}\n\nBeside the options below: {DRY_RUN}")
 
 
 def at_home(config: Config) -> Config:
@@ -103,29 +97,75 @@ def at_home(config: Config) -> Config:
 
 
 def _parse(kind: type[Config], default: Config, arguments: list[str], about: str) -> Config:
-    """Let tyro parse, and turn the box that it would draw about an error into one line."""
-    box = io.StringIO()
+    """Let tyro parse; what it refuses becomes one line. `--dry-run` prints what was parsed and exits."""
+    dry_run = "--dry-run" in arguments
+    arguments = [argument for argument in arguments if argument != "--dry-run"]
     try:
-        with contextlib.redirect_stderr(box):
-            config, unknown = tyro.cli(
-                kind, default=default, args=arguments, description=about, return_unknown_args=True
-            )
+        config, unknown = _tyro(kind, default, arguments, about)
     except SystemExit as leaving:
         if not leaving.code:
             raise
-        if isinstance(leaving.__context__, InputError):  # from the dataclass; tyro would wrap its line
-            raise leaving.__context__ from None
-        # The title comes first, then the message up to a rule; rules and frame are drawn in UTF-8 or ASCII.
-        lines = [line.strip("│ ") for line in box.getvalue().splitlines()[1:] if line.strip("│╰╯─- ")]
-        end = next((k for k, line in enumerate(lines) if line.startswith(STOPS)), len(lines))
-        message = " ".join(lines[:end])
-        raise InputError(f"{message.removeprefix('Error parsing ').rstrip('.')}; see --help") from None
+        if error := _refusal(leaving):
+            raise error from None
+        bad = next((group for group in _options(arguments) if _is_misread(kind, default, group)), arguments)
+        raise InputError(f"{' '.join(bad)}: {_expected(kind, bad)}; see --help") from None
     if unknown:
         options = [f"--{field.name.replace('_', '-')}" for field in dataclasses.fields(default)]  # type: ignore[arg-type]
         near = difflib.get_close_matches(unknown[0].partition("=")[0], options, n=1)
         hint = f"did you mean {near[0]}? See --help" if near else "see --help for those there are"
         raise InputError(f"{unknown[0]}: no such option; {hint}")
+    if dry_run:
+        print(as_json(config))
+        raise SystemExit(0)
     return config
+
+
+def _tyro(kind: type[Config], default: Config, arguments: list[str], about: str = "") -> tuple[Config, list[str]]:
+    """Parse, without the box that tyro draws about an error."""
+    with contextlib.redirect_stderr(io.StringIO()):
+        return tyro.cli(kind, default=default, args=arguments, description=about, return_unknown_args=True)
+
+
+def _refusal(error: BaseException | None) -> InputError | None:
+    """The line of the dataclass that `error` comes from, if it does: tyro would wrap it."""
+    while error is not None and not isinstance(error, InputError):
+        error = error.__context__
+    return error
+
+
+def _options(arguments: list[str]) -> list[list[str]]:
+    """Each option with its values."""
+    groups: list[list[str]] = []
+    for argument in arguments:
+        if argument.startswith("--"):
+            groups.append([argument])
+        elif groups:
+            groups[-1].append(argument)
+    return groups
+
+
+def _is_misread(kind: type[Config], default: Config, option: list[str]) -> bool:
+    """Whether tyro cannot read the values of this option, given alone."""
+    try:
+        _tyro(kind, default, option)
+    except SystemExit as leaving:
+        return bool(leaving.code) and _refusal(leaving) is None
+    return False
+
+
+def _expected(kind: type[Config], option: list[str]) -> str:
+    """What the values of an option should have been."""
+    name, equals, _ = option[0].removeprefix("--").partition("=")
+    hint = typing.get_type_hints(kind).get(name.replace("-", "_"))
+    if hint is bool:
+        return "takes no value"
+    if len(option) == 1 and not equals:
+        return "needs a value"
+    parts = typing.get_args(hint) if typing.get_origin(hint) is tuple else (hint,)
+    number = {int: "whole number", float: "number"}.get(parts[0], "value")
+    if len(parts) == 1:
+        return f"give a {number}"
+    return f"give {number}s" if parts[-1] is ... else f"give {len(parts)} {number}s"
 
 
 def complain(error: InputError) -> None:

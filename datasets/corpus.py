@@ -24,7 +24,7 @@ import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import h5py
 import numpy as np
@@ -38,6 +38,9 @@ from datasets.shard import SCHEMA, VERSION, Groups, Shard, Texts, locate, merge,
 
 SLACK = 50_000_000  # bytes left free on the disk
 SPLITS = ("train", "validation", "test")
+Speakers: TypeAlias = Literal["all", "training", "held-out", "held-out voices", "held-out engines"]
+"""All; those heard in training; those kept out of it, or of those the voices of engines of which others are heard, or
+those of engines of which none is."""
 Change: TypeAlias = Callable[[np.ndarray, int], np.ndarray]  # of a table's values, knowing the number of their file
 
 
@@ -220,21 +223,22 @@ class Corpus:
         start, step = {"all": (0, 1), "even": (0, 2), "odd": (1, 2)}[which]
         return Groups(self.caption_picture, np.arange(len(self.captions)), len(self), start, step)
 
-    def recordings_by_picture(self, heard: bool | None = None, engine_heard: bool | None = None) -> Groups:
-        """For each picture, the indices of its recordings, if asked only those of voices heard in training or not.
-
-        With `engine_heard`, only those of engines of which a voice is heard in training, or of which none is.
-        """
-        chosen = np.arange(len(self.recording_picture))
-        for wanted, told in ((heard, self.voice_heard), (engine_heard, self.voice_engine_heard)):
-            if wanted is not None:
-                chosen = chosen[told[self.recording_voice[chosen]] == wanted]
-        return Groups(self.recording_picture[chosen], chosen, len(self))
+    def recordings_by_picture(self, speakers: Speakers = "all") -> Groups:
+        """For each picture, the indices of its recordings by some speakers."""
+        recordings = np.arange(len(self.recording_picture))
+        if speakers != "all":
+            chosen = self.voice_heard if speakers == "training" else ~self.voice_heard
+            if speakers == "held-out voices":
+                chosen = chosen & self.voice_engine_heard
+            elif speakers == "held-out engines":
+                chosen = chosen & ~self.voice_engine_heard
+            recordings = recordings[chosen[self.recording_voice]]
+        return Groups(self.recording_picture[recordings], recordings, len(self))
 
     @property
-    def measuring_voices(self) -> bool | None:
-        """The `heard` to measure with: False, voices kept out of training, or None, any, where there are none."""
-        return None if self.voice_heard.all() else False
+    def evaluation_speakers(self) -> Speakers:
+        """Those to measure with: held out from training, or all where none are."""
+        return "all" if self.voice_heard.all() else "held-out"
 
     def encoded(self, index: int) -> bytes:
         """Picture `index` as it is stored, JPEG or PNG."""

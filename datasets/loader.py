@@ -11,9 +11,10 @@ import torch
 from PIL import Image
 from tqdm import tqdm
 
+from datasets import audio
 from datasets.augment import Whole, augment
 from datasets.captions import Vocabulary, pad
-from datasets.corpus import Corpus
+from datasets.corpus import Corpus, Speakers
 from datasets.errors import InputError
 
 ROOM = 76 / 64  # AttnGAN: pictures are read at 76/64 of the size, and a random square of the size is cut out
@@ -140,8 +141,7 @@ class Loader:
         size: side of the pictures in px; 0 for no pictures.
         close_up: side of pieces of the pictures that are hardly enlarged, in px; 0 for none.
         words: the vocabulary, to get captions as words; `captions` says which of each picture: all, even or odd.
-        speech: to get recordings; `heard` restricts them to voices that are heard in training or not, `engine_heard`
-            to engines of which some voice is heard in training, or none.
+        speech: to get recordings; `speakers` says by whom: `corpus.Speakers`.
         augment: random crops and mirroring, augmented recordings.
         position: pictures seen before, to go on from there.
         share: (number, count) of the process that gets its rows of every batch alone, where several train together;
@@ -162,8 +162,7 @@ class Loader:
         words: Vocabulary | None = None,
         captions: str = "all",
         speech: bool = False,
-        heard: bool | None = None,
-        engine_heard: bool | None = None,
+        speakers: Speakers = "all",
         augment: bool = True,
         position: int = 0,
         seed: int = 0,
@@ -174,15 +173,13 @@ class Loader:
         self.words, self.speech, self.close_up = words, speech, close_up
         self.indices = corpus.pictures_of(split)
         self._captions = corpus.captions_by_picture(captions) if words is not None else None
-        self._recordings = corpus.recordings_by_picture(heard, engine_heard) if speech else None
+        self._recordings = corpus.recordings_by_picture(speakers) if speech else None
         for what, owned in (("captions", self._captions), ("recordings", self._recordings)):
             if owned is not None:
                 self.indices = self.indices[[len(owned[index]) > 0 for index in self.indices]]
                 if not len(self.indices):
-                    voices = (
-                        "" if heard is None or what == "captions" else f" in {'heard' if heard else 'unheard'} voices"
-                    )
-                    raise InputError(f"{corpus.path}: no picture of the {split} split has {what}{voices}; add some")
+                    by = "" if speakers == "all" or what == "captions" else f" by {speakers} speakers"
+                    raise InputError(f"{corpus.path}: no picture of the {split} split has {what}{by}; add some")
         self._pictures = Pictures(corpus, self.indices, size, memory_gb=6.0 / share[1]) if size else None
 
     def __len__(self) -> int:
@@ -261,7 +258,7 @@ class Loader:
         self, chosen: list[int], rows: np.ndarray, generator: torch.Generator | None
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Log-mels of `rows` of the recordings `chosen` for a whole batch, with their mask."""
-        mels, mask = stack_mels([self.corpus.mel(chosen[row]) for row in rows])
+        mels, mask = audio.stack_mels([self.corpus.mel(chosen[row]) for row in rows])
         if self.augment and generator is not None:
             whole = None
             if len(rows) < len(chosen):
@@ -274,11 +271,3 @@ class Loader:
 def _stack(squares: list[np.ndarray]) -> torch.Tensor:
     """[S, S, 3] each to [B, 3, S, S]."""
     return torch.from_numpy(np.stack(squares)).permute(0, 3, 1, 2)
-
-
-def stack_mels(mels: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Pad [T_i, 40] log-mels with zeros to ([B, T, 40], mask [B, T], True where a frame is)."""
-    mask = torch.zeros(len(mels), max(len(mel) for mel in mels), dtype=torch.bool)
-    for row, mel in enumerate(mels):
-        mask[row, : len(mel)] = True
-    return torch.nn.utils.rnn.pad_sequence(mels, batch_first=True), mask

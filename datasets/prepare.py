@@ -11,19 +11,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tqdm import tqdm
-
-from datasets import audio, cli, corpus, csv_source, cub, synthesis, synthetic
-from datasets.corpus import Tables
-from datasets.engines import INSTALL
+from datasets import cli
 from datasets.errors import InputError
 from datasets.files import make_folder, remove_leftovers
-from datasets.picture_record import Entry
-from datasets.synthesis import Recording
+
+if TYPE_CHECKING:  # all of these import torch, which --help need not wait for
+    from datasets.corpus import Tables
+    from datasets.picture_record import Entry
+    from datasets.synthesis import Recording
 
 SOURCES = ("cub", "csv", "drawn")
+ENGINES = ("espeak", "flite", "festival", "pico", "hibari", "hts", "piper")
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class PrepareConfig:
     latter by a heard voice, by an unheard one, and by an engine of which no voice is heard."""
     voices_per_caption: int = 1
     """Different voices that speak each training caption."""
-    engines: tuple[str, ...] = tuple(INSTALL)
+    engines: tuple[str, ...] = ENGINES
     """Speech engines to use where they are installed; espeak always is."""
     varied: bool = True
     """Training recordings are made in rooms, over telephone lines, with codecs and so on as well."""
@@ -76,7 +76,7 @@ class PrepareConfig:
         cli.check_range("workers", self.workers, 1, 256)
         cli.check_range("seed", self.seed, 0, 2**31 - 1)
         for engine in self.engines:
-            cli.check_choice("engines", engine, tuple(INSTALL))
+            cli.check_choice("engines", engine, ENGINES)
         if self.source == "csv" and self.csv is None:
             raise InputError("--csv: missing; name the table of your own pictures and recordings")
         if self.source != "csv" and self.csv is not None:
@@ -109,6 +109,8 @@ def build(config: PrepareConfig) -> Path:
     Raises:
         InputError: if the source is incomplete or the output cannot be written.
     """
+    from datasets import synthesis
+
     entries, sources = read_source(config)
     tables, recordings = synthesis.plan(
         entries,
@@ -156,6 +158,8 @@ def _only_one(output: Path) -> Iterator[None]:
 def _is_built(output: Path, identity: str) -> bool:
     if not output.exists():
         return False
+    from datasets import corpus
+
     try:
         old = corpus.Corpus(output)
     except InputError as error:
@@ -165,13 +169,17 @@ def _is_built(output: Path, identity: str) -> bool:
 
 
 def _build(
-    entries: list[Entry],
-    tables: Tables,
-    recordings: list[Recording],
+    entries: "list[Entry]",
+    tables: "Tables",
+    recordings: "list[Recording]",
     config: PrepareConfig,
     sources: dict[str, str],
     described: dict[str, Any],
 ) -> None:
+    from tqdm import tqdm
+
+    from datasets import corpus, synthesis
+
     print(
         f"{len(entries):,} pictures of {len(tables.species)} species, {len(tables.captions):,} captions, "
         f"{len(recordings):,} recordings in {len(tables.voice_names)} voices"
@@ -194,8 +202,10 @@ def _build(
     print(f"{config.output}: {config.output.stat().st_size / 1e6:,.0f} MB")
 
 
-def read_source(config: PrepareConfig) -> tuple[list[Entry], dict[str, str]]:
+def read_source(config: PrepareConfig) -> "tuple[list[Entry], dict[str, str]]":
     """The entries of the configured source and the checksums of its files."""
+    from datasets import csv_source, cub, synthetic
+
     if config.source == "cub":
         return cub.read(
             config.cub_root,
@@ -213,9 +223,11 @@ def read_source(config: PrepareConfig) -> tuple[list[Entry], dict[str, str]]:
 
 
 def _estimate(
-    entries: list[Entry], recordings: list[Recording], tables: Tables, folder: Path, config: PrepareConfig
+    entries: "list[Entry]", recordings: "list[Recording]", tables: "Tables", folder: Path, config: PrepareConfig
 ) -> None:
     """Time a sample of the recordings and say what all of them will take; refuse when the disk is too small."""
+    from datasets import audio, synthesis
+
     sample = recordings[:: max(1, len(recordings) // 24)][:24]
     start = time.perf_counter()
     frames = [len(synthesis.log_mel_of(recording, tables.voice_names[recording.voice])) for recording in sample]

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from datasets import audio, cli
+from datasets import cli
 from datasets.errors import InputError
 
 EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
@@ -95,6 +95,8 @@ def read(root: str | Path) -> Ravdess:
         raise InputError(f"{root}: RAVDESS not found; set RAVDESS_ROOT to the folder that holds Actor_01 to Actor_24")
     speech: dict[str, Recording] = {}
     strange, songs, copies = [], [], []
+    from datasets import audio  # torch takes a second to import, which --help need not wait for
+
     for path in audio.find_recordings([root]):
         numbers = _numbers(path)
         if numbers is None:

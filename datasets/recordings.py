@@ -1,7 +1,9 @@
-"""The recordings that a command line names: found, told apart, read, and handed on one by one."""
+"""The recordings that a command line names: found, told apart by name, and read one by one."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,40 +15,57 @@ if TYPE_CHECKING:
 
 LONGEST_NAME = 150  # bytes of the names that pictures get, of the 255 that file systems allow
 
-Handler = Callable[["Tensor", str], Iterable[object]]
+
+@dataclass(frozen=True)
+class Recording:
+    """One recording of a command line.
+
+    Attributes:
+        name: what its results are called; no two of a command line share it.
+        wave: [N] float32 at 16 kHz.
+    """
+
+    name: str
+    wave: "Tensor"
 
 
-def print_each(recordings: Iterable[Path], prepare: Callable[[], Handler]) -> int:
-    """Print what each recording gives, a line for each part of it; 2 if any could not be read, else 0.
+def read_each(paths: Iterable[Path], failures: list[InputError]) -> Iterator[Recording]:
+    """Read the recordings that a command line names, one after the other.
+
+    What cannot be read is told on stderr at once, in a line of its own, and added to `failures`; the others follow.
 
     Args:
-        recordings: files, and folders of them.
-        prepare: called once there is something to do; returns what takes the samples [N] at 16 kHz of a recording and
-            its name to what is printed.
+        paths: files, and folders of them.
+        failures: a list to add to; the command ends with code 2 if it holds any.
+
+    Raises:
+        InputError: if none are named.
     """
+    paths = list(paths)
+    if not paths:
+        raise InputError("recordings: none given; name at least one recording, or a folder of them")
     from datasets import audio  # torch takes a second to import, which --help need not wait for
 
-    bad = 0
-    found: list[Path] = []
-    for path in recordings:
-        try:
-            found += audio.find_recordings([path])
-        except InputError as error:
-            cli.complain(error)
-            bad = 2
-    if not found:
-        return bad
-    handle = prepare()
-    for path, name in name_apart(found).items():
-        try:
+    files: list[Path] = []
+    for path in paths:
+        with _noting(failures):
+            files += audio.find_recordings([path])
+    for path, name in name_apart(files).items():
+        wave = None
+        with _noting(failures):
             wave = audio.load(path)
-        except InputError as error:
-            cli.complain(error)
-            bad = 2
-            continue
-        for line in handle(wave, name):
-            print(line, flush=True)
-    return bad
+        if wave is not None:
+            yield Recording(name, wave)
+
+
+@contextmanager
+def _noting(failures: list[InputError]) -> Iterator[None]:
+    """Tell an error on stderr and add it to `failures`."""
+    try:
+        yield
+    except InputError as error:
+        cli.complain(error)
+        failures.append(error)
 
 
 def name_apart(paths: Iterable[Path]) -> dict[Path, str]:

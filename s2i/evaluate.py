@@ -5,15 +5,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from attngan.evaluation.evaluators import REAL, RealStatistics
-from attngan.runtime.machine import environment
 from datasets import cli
 from datasets.files import write_text
-from s2i.evaluation import noise, results, results_page, synthetic
-from s2i.evaluation.cache import Cache
-from s2i.evaluation.evaluation import EvaluateConfig, Evaluation, load_evaluators
-from s2i.evaluation.folders import score_folder
-from s2i.model import model_folder
+from s2i.evaluation import results
+from s2i.evaluation.evaluate_config import EvaluateConfig
+from s2i.model.model_folder import DAMSM, SPEECH
 
 PRESETS = {"cub": EvaluateConfig()}
 
@@ -22,58 +18,73 @@ def main(arguments: list[str]) -> None:
     """Score what the command line asks for and print it."""
     description = "Score every model on the same captions, or --folder: pictures that another model made."
     config = cli.parse(EvaluateConfig, PRESETS, arguments, description=description)
-    if config.folder is not None:
-        found = evaluate_folder(config, config.folder)
-        write_text(config.output, json.dumps(found, indent=2) + "\n")
-        print(results.as_text(found))
-    else:
-        found = evaluate(config)
-        print(results.as_text(found))
-        print(results.ratios_as_text(found))
+    figures = evaluate(config) if config.folder is None else evaluate_folder(config, config.folder)
+    print(results.as_text(figures))
+    for name, value in figures.get("full_size", {}).items():
+        print(f"{name}: {value:.3f}" if isinstance(value, float) else f"{name}: {value}")
+    if "noise" in figures:
+        from s2i.evaluation import noise
+
+        print(noise.summary(figures["noise"]))
     print(config.output)
 
 
 def evaluate(config: EvaluateConfig) -> dict[str, Any]:
-    """Score the rows that are asked for; write results, page, pictures and curves, and return the results.
+    """Score what is asked for; write results, page, pictures and curves, and return the results.
 
     Raises:
         InputError: for a missing or damaged corpus, evaluator or weights file, or too few recordings.
     """
+    from attngan.networks.encoders import load_image_encoder  # torch, which --help need not wait for
+    from s2i.evaluation import full_size, noise, results_page, synthetic
+    from s2i.evaluation.evaluation import Evaluation
+    from s2i.evaluation.evaluation_set import EvaluationSet
+
     evaluation = Evaluation(config)
-    real = evaluation.statistics()
-    matched, judged = (
-        encoder.read(evaluation.trials.captions)
-        for encoder in (evaluation.evaluators.matcher, evaluation.evaluators.judge)
-    )
-    table = {name: evaluation.row(name, matched, judged, real) for name in config.names}
-    budgets = [row["budget_pictures"] for row in table.values() if row.get("budget_pictures")]
-    meta = {
-        **_meta(config, evaluation.evaluators.extractor.name),
-        "samples": len(evaluation.trials),
-        "draws": config.draws,
-        "resolution": config.resolution,
-        "noise_samples": config.noise_samples,
-        "budget_pictures": min(budgets, default=0),
-    }
-    found: dict[str, Any] = {"meta": meta, "rows": table, "retrieval": evaluation.retrieval()}
-    if config.drawn.is_file():
-        found["drawn"] = synthetic.read(config.drawn)
-    else:
-        print(f"warning: {config.drawn}: not there, so no figures of drawn birds", file=sys.stderr)
+    figures: dict[str, Any] = {"meta": _meta(config), "rows": {}}
+    if config.names:
+        figures["rows"] = rows = evaluation.table()
+        budgets = [row["budget_pictures"] for row in rows.values() if row.get("budget_pictures")]
+        figures["meta"] |= {
+            "extractor": evaluation.evaluators.extractor.name,
+            "samples": len(evaluation.samples),
+            "draws": config.draws,
+            "resolution": config.resolution,
+            "noise_samples": config.noise_samples,
+            "budget_pictures": min(budgets, default=0),
+        }
+        figures["retrieval"] = evaluation.retrieval()
+        if config.synthetic.is_file():
+            figures["drawn"] = synthetic.read(config.synthetic)
+        else:
+            print(f"warning: {config.synthetic}: not there, so no figures of synthetic birds", file=sys.stderr)
     if config.noise_samples:
-        found["noise"] = noise.measure(_noise_config(config))
-    write_text(config.output, json.dumps(found, indent=2) + "\n")
-    results_page.write(found, evaluation, config.output)
-    return found
+        figures["meta"]["noise_samples"] = config.noise_samples
+        figures["noise"] = noise.measure(evaluation)
+    if config.full_size:
+        image, _ = load_image_encoder(config.model / DAMSM)
+        samples = EvaluationSet.of(evaluation.corpus, config.full_size, config.seed, option="full-size")
+        figures["full_size"] = full_size.measure(
+            evaluation.model("s2i"), image, samples, grid=config.grid, seed=config.seed, output=config.output
+        )
+    write_text(config.output, json.dumps(figures, indent=2) + "\n")
+    results_page.write(figures, evaluation, config.output)
+    return figures
 
 
 def evaluate_folder(config: EvaluateConfig, folder: Path) -> dict[str, Any]:
-    """Score somebody else's pictures.
+    """Score somebody else's pictures; write the results and return them.
 
     Raises:
         InputError: for pictures or a table that cannot be used, too few pictures, or a missing evaluator.
     """
-    evaluators = load_evaluators(config)
+    from attngan.evaluation.evaluators import REAL, RealStatistics
+    from attngan.runtime.device import find_device
+    from s2i.evaluation.cache import Cache
+    from s2i.evaluation.evaluation import Evaluation, load_evaluators
+    from s2i.evaluation.folders import score_folder
+
+    evaluators = load_evaluators(config).to(find_device(config.device))
     if config.inception is None:
         real = RealStatistics.load(config.evaluators / REAL, evaluators.extractor)
     else:
@@ -83,33 +94,23 @@ def evaluate_folder(config: EvaluateConfig, folder: Path) -> dict[str, Any]:
         config.table,
         evaluators,
         real,
-        speech=config.model / model_folder.SPEECH,
+        speech=config.model / SPEECH,
         splits=config.splits,
         seed=config.seed,
         cache=Cache(config.work),
     )
-    meta = {**_meta(config, evaluators.extractor.name), "samples": row["pictures"]}
-    return {"meta": meta, "rows": {folder.name or str(folder): {"about": f"pictures of {folder}", **row}}}
+    meta = {**_meta(config), "extractor": evaluators.extractor.name, "samples": row["pictures"]}
+    figures = {"meta": meta, "rows": {folder.name or str(folder): {"about": f"pictures of {folder}", **row}}}
+    write_text(config.output, json.dumps(figures, indent=2) + "\n")
+    return figures
 
 
-def _meta(config: EvaluateConfig, extractor: str) -> dict[str, Any]:
+def _meta(config: EvaluateConfig) -> dict[str, Any]:
+    from attngan.runtime.machine import environment
+
     about = environment()
-    told = {name: about[name] for name in ("commit", "command", "machine", "torch")}
-    return {**told, "seed": config.seed, "extractor": extractor}
-
-
-def _noise_config(config: EvaluateConfig) -> noise.NoiseConfig:
-    return noise.NoiseConfig(
-        corpus=config.corpus,
-        model=config.model,
-        baselines=config.baselines,
-        evaluators=config.evaluators,
-        recogniser=config.recogniser,
-        samples=config.noise_samples,
-        seed=config.seed,
-        resolution=config.resolution,
-        work=config.work,
-    )
+    origin = {name: about[name] for name in ("commit", "command", "machine", "torch")}
+    return {**origin, "seed": config.seed, "precision": config.precision}
 
 
 if __name__ == "__main__":

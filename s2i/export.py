@@ -7,17 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
-
-from attngan.networks.encoders import DAMSM_KIND, load_image_encoder
-from attngan.networks.generator import GENERATOR_KIND, load_generator
-from attngan.runtime import checkpoint
 from datasets import cli
 from datasets.errors import InputError
 from datasets.files import make_folder
 from s2i.model import model_folder
-from s2i.model.speech_encoder import SPEECH_KIND, load_speech_encoder
 
 LIMIT = 24_000_000  # bytes in all: what a repository can bear
 
@@ -27,13 +20,13 @@ class ExportConfig:
     """Which weights are shipped, and where they go."""
 
     sen: Path = Path("runs/sen/best.safetensors")
-    """The speech encoder, made by scripts/train_sen.sh, or by scripts/train_damsm.sh --teacher speech."""
+    """The speech encoder, made by scripts/train_sen.sh, or by scripts/train_damsm.sh --modality speech."""
     gan: Path = Path("runs/gan/generator.safetensors")
     """The generator, made by scripts/train_gan.sh."""
     damsm: Path | None = None
     """DAMSM, made by scripts/train_damsm.sh, to ship what retrieval and further training need as well."""
-    output: Path = Path("pretrained")
-    """Folder that becomes the model; the same files in it are replaced."""
+    output: Path = Path("outputs/model")
+    """Folder that becomes the model; the same files in it are replaced. The shipped one is pretrained."""
 
 
 def main(arguments: list[str]) -> None:
@@ -48,6 +41,11 @@ def export(config: ExportConfig) -> list[Path]:
         InputError: if a file is not what its option wants, if all together are too large, or if the folder cannot be
             written; the folder then is as it was.
     """
+    from attngan.networks.encoders import DAMSM_KIND, load_image_encoder  # torch, which --help need not wait for
+    from attngan.networks.generator import GENERATOR_KIND, load_generator
+    from attngan.runtime import checkpoint
+    from s2i.model.speech_encoder import SPEECH_KIND, load_speech_encoder
+
     load_speech_encoder(config.sen)  # each builds its network, so that nothing is shipped that does not load
     load_generator(config.gan)
     state, description = checkpoint.load(config.sen, checkpoint.kind_of(config.sen))
@@ -67,9 +65,9 @@ def export(config: ExportConfig) -> list[Path]:
             checkpoint.save(made / name, halve(state), descriptions[name])
         sizes = {name: (made / name).stat().st_size for name in parts}
         if sum(sizes.values()) > LIMIT:
-            told = ", ".join(f"{name} {size / 1e6:.1f} MB" for name, size in sizes.items())
+            listed = ", ".join(f"{name} {size / 1e6:.1f} MB" for name, size in sizes.items())
             raise InputError(
-                f"{config.output}: {told}: more than {LIMIT / 1e6:.0f} MB in all; train smaller --widths, or leave "
+                f"{config.output}: {listed}: more than {LIMIT / 1e6:.0f} MB in all; train smaller --widths, or leave "
                 "--damsm out"
             )
         model_folder.write_manifest(made, descriptions)
@@ -83,9 +81,11 @@ def export(config: ExportConfig) -> list[Path]:
 
 def halve(state: Any) -> Any:
     """Nested state with floating tensors as float16; what float16 cannot hold stays as it is."""
+    import torch
+
     if isinstance(state, dict):
         return {name: halve(value) for name, value in state.items()}
-    if isinstance(state, Tensor) and state.is_floating_point():
+    if isinstance(state, torch.Tensor) and state.is_floating_point():
         half = state.half()
         return half if torch.isfinite(half).all() else state
     return state

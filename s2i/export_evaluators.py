@@ -3,21 +3,13 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-from tqdm import tqdm
-
-from attngan.evaluation.classifier import KIND as CLASSIFIER_KIND
-from attngan.evaluation.evaluators import CLASSIFIER, JUDGE, REAL, Matcher, RealStatistics, SpeciesExtractor
-from attngan.networks import encoders
-from attngan.runtime import checkpoint
 from datasets import cli
-from datasets.corpus import Corpus
 from datasets.errors import InputError
 from datasets.files import make_folder
-from datasets.loader import Pictures, to_unit
 from s2i.export import halve, portable
 
 LIMIT = 10_000_000  # bytes in all
+BATCH = 64  # photographs looked at together
 
 
 @dataclass(frozen=True)
@@ -32,8 +24,8 @@ class ExportConfig:
     """Corpus whose test photographs the statistics are of."""
     resolution: int = 128
     """Side in px that the photographs are reduced to before the evaluators look, that of the pictures they score."""
-    output: Path = Path("pretrained/evaluators")
-    """Folder to write."""
+    output: Path = Path("outputs/evaluators")
+    """Folder to write. The shipped one is pretrained/evaluators."""
 
     def __post_init__(self) -> None:
         cli.check_range("resolution", self.resolution, 32, 1024)
@@ -50,6 +42,16 @@ def export(config: ExportConfig) -> list[Path]:
     Raises:
         InputError: if a file is not what its option wants, or if all together are too large.
     """
+    import torch  # which --help need not wait for
+    from tqdm import tqdm
+
+    from attngan.evaluation.classifier import KIND as CLASSIFIER_KIND
+    from attngan.evaluation.evaluators import CLASSIFIER, JUDGE, REAL, Matcher, RealStatistics, SpeciesExtractor
+    from attngan.networks import encoders
+    from attngan.runtime import checkpoint
+    from datasets.corpus import Corpus
+    from s2i.evaluation.evaluation_set import read_photographs
+
     make_folder(config.output)
     parts = [
         (config.classifier, f"{CLASSIFIER_KIND}-weights", CLASSIFIER),
@@ -62,11 +64,9 @@ def export(config: ExportConfig) -> list[Path]:
     extractor = SpeciesExtractor(config.output / CLASSIFIER)
     corpus = Corpus(config.corpus)
     indices = corpus.pictures_of("test")
-    pictures = Pictures(corpus, indices, config.resolution)
     features = []
-    for chosen in tqdm(torch.from_numpy(indices).split(64), desc="photographs", unit="batch"):
-        crops = torch.stack([torch.from_numpy(pictures.crop(int(index), None).copy()) for index in chosen])
-        features.append(extractor(to_unit(crops.permute(0, 3, 1, 2)))[0])
+    for start in tqdm(range(0, len(indices), BATCH), desc="photographs", unit="batch"):
+        features.append(extractor(read_photographs(corpus, indices[start : start + BATCH], config.resolution))[0])
     statistics = RealStatistics.of(torch.cat(features), extractor.features_identity)
     statistics.save(config.output / REAL, {"corpus": corpus.config, "split": "test", "resolution": config.resolution})
     written = [config.output / name for name in (CLASSIFIER, JUDGE, REAL)]

@@ -1,9 +1,8 @@
 """The command that paints recordings: `scripts/generate.sh recording.wav --output DIR`."""
 
 import os
-import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,13 +12,11 @@ from tyro.conf import Positional
 from datasets import cli
 from datasets.errors import InputError
 from datasets.files import make_folder
-from datasets.recordings import Handler, print_each
+from datasets.recordings import Recording, read_each
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from s2i.model.pipeline import Pictures, SpeechToImage
-    from s2i.model.replay import PaintingFile
+    from s2i.model.pipeline import Pictures
+    from s2i.model.session import Session
 
 MAX_SAMPLES = 100
 
@@ -38,9 +35,11 @@ class GenerateConfig:
     """Folder for the pictures; NAME-64.png and so on, after the recording."""
     samples: int = 1
     """How many pictures of each recording; with several they are called NAME-1-64.png and so on."""
-    seed: str = "0"
-    """Chooses among the pictures of a description; the same seed gives the same pictures. Or the JSON that the page
-    gives with a picture (scripts/app.sh), to paint that one again; name the recording too if it was spoken."""
+    seed: int = 0
+    """Chooses among the pictures of a description; the same seed gives the same pictures."""
+    replay: Path | None = None
+    """The JSON that the page gives with a picture (scripts/app.sh), to paint that one again; name its recording too
+    if it was spoken."""
     attention: bool = False
     """Draw as NAME-attention.png which segment of speech painted which region (of the first sample)."""
     model: Path = Path("pretrained")
@@ -48,108 +47,56 @@ class GenerateConfig:
 
     def __post_init__(self) -> None:
         cli.check_range("samples", self.samples, 1, MAX_SAMPLES)
-        if re.fullmatch(r"[+-]?\d+", self.seed):
-            cli.check_range("seed", int(self.seed), 0)
-        elif not self.seed.endswith(".json"):
-            raise InputError(f"--seed {self.seed}: should be a whole number or a .json file that the page gave")
-        if self.is_replay and (self.text or self.microphone or self.samples > 1):
-            raise InputError("--seed: a .json file tells all; leave out --text, --microphone and --samples")
-
-    @property
-    def is_replay(self) -> bool:
-        """Whether a picture of the page is painted again."""
-        return self.seed.endswith(".json")
+        cli.check_range("seed", self.seed, 0)
+        if self.replay is not None and (self.text or self.microphone or self.samples > 1 or self.seed):
+            raise InputError("--replay: the file tells all; leave out --text, --microphone, --samples and --seed")
 
 
 def main(arguments: list[str]) -> int:
     """Paint what the command line asks for; 2 if a recording could not be, else 0."""
     description = "Paint spoken descriptions of birds: every recording becomes one picture of each size."
     config = cli.parse_tool(GenerateConfig, arguments, description=description)
-    if not (config.recordings or config.text or config.microphone or config.is_replay):
+    if not (config.recordings or config.text or config.microphone or config.replay):
         raise InputError(
             "recordings: none given; name at least one recording, or a folder of them, or give --microphone or --text"
         )
-    return generate(config)
+    return replay(config, config.replay) if config.replay else generate(config)
 
 
 def generate(config: GenerateConfig) -> int:
     """Paint everything that can be painted and print where the pictures are; 2 if any could not be, else 0.
 
     Raises:
-        InputError: for a bad model, no microphone, words that are none, a painting file that does not fit, or an output
-            folder that cannot be written; pictures saved before stay.
+        InputError: for a bad model, no microphone, words that are none, or an output folder that cannot be written;
+            pictures saved before stay.
     """
-    if config.is_replay:
-        return _replay(config)
-    bad = 0
-    if config.microphone:
-        from s2i.model import microphone
-
-        wave = microphone.record()  # first, so that nobody waits for it
-        _tell(_paint(_model(config), wave, microphone.name(), config))
-    if config.text:
-        from s2i.model.text_reader import TextReader
-
-        read = TextReader(config.model)(config.text)
-        if read.unknown:
-            print(f"note: words that the model does not know: {', '.join(read.unknown)}", file=sys.stderr)
-        pictures = _model(config).paint(read.condition, samples=config.samples, seed=int(config.seed))
-        _tell(pictures.save(config.output, name_of(read.words)))
-    if config.recordings:
-
-        def prepare() -> Handler:
-            model = _model(config)
-
-            def handle(wave: "Tensor", name: str) -> list[Path]:
-                _tell(_paint(model, wave, name, config))
-                return []  # all is told
-
-            return handle
-
-        bad = print_each(config.recordings, prepare)
-    return bad
+    failures: list[InputError] = []
+    session = None
+    for description in _descriptions(config, failures):
+        if session is None:  # the model is loaded once there is something to paint
+            session = _open(config)
+        encoded = session.read(description) if isinstance(description, str) else session.hear(description.wave)
+        for note in encoded.notes:
+            print(f"note: {note}", file=sys.stderr)
+        name = name_of(encoded.parts) if isinstance(description, str) else description.name
+        _save(session.paint(encoded, config.seed, samples=config.samples), name, config)
+    return 2 if failures else 0
 
 
-def name_of(words: Iterable[str]) -> str:
-    """What pictures of typed `words` are called: the words, cut at 60 characters."""
-    return "-".join(words)[:60].rstrip("-")
+def replay(config: GenerateConfig, path: Path) -> int:
+    """Paint the picture of a replay file again, and say whether it is the same to the last bit; 0.
 
-
-def _model(config: GenerateConfig) -> "SpeechToImage":
-    from s2i.model.pipeline import SpeechToImage  # torch takes a second to import, which --help need not wait for
-
-    make_folder(config.output)
-    return SpeechToImage.load(config.model)
-
-
-def _paint(model: "SpeechToImage", wave: "Tensor", name: str, config: GenerateConfig) -> list[Path]:
-    pictures = model(wave, samples=config.samples, seed=int(config.seed))
-    return _save(pictures, name, config)
-
-
-def _save(pictures: "Pictures", name: str, config: GenerateConfig) -> list[Path]:
-    paths = pictures.save(config.output, name)
-    if config.attention and pictures.attention and pictures.segments:
-        from s2i.model.attention_figure import save_figure  # matplotlib is slow to import
-
-        figure = config.output / f"{name}-attention.png"
-        save_figure(figure, pictures, title=name)
-        paths.append(figure)
-    return paths
-
-
-def _replay(config: GenerateConfig) -> int:
-    """Paint the picture of a painting file again, and say whether it is the same to the last bit."""
+    Raises:
+        InputError: for a replay file, a model or recordings that do not fit together, or as `generate`.
+    """
     from datasets import audio
-    from s2i.model import replay, session
+    from s2i.model.replay import load
 
-    path = Path(config.seed)
-    about: PaintingFile = replay.load(path)
-    about.check_model(config.model)
+    about = load(path)
+    session = _open(config)
     waves = [(str(place), audio.load(place)) for place in config.recordings]
-    make_folder(config.output)
-    pictures, same = session.repaint(session.Painter(config.model), about, waves)
-    _tell(_save(pictures, path.stem, config))
+    pictures, same = session.repaint(about, waves)
+    _save(pictures, path.stem, config)
     if not same:
         print(
             f"note: {path}: the pixels differ from those of then, as they do where another machine or version of torch "
@@ -159,11 +106,41 @@ def _replay(config: GenerateConfig) -> int:
     return 0
 
 
-def _tell(paths: list[Path]) -> None:
-    """Print where the pictures are; show the largest where the terminal can."""
+def name_of(words: Iterable[str]) -> str:
+    """What pictures of typed `words` are called: the words, cut at 60 characters."""
+    return "-".join(words)[:60].rstrip("-")
+
+
+def _descriptions(config: GenerateConfig, failures: list[InputError]) -> "Iterator[Recording | str]":
+    """What is to be painted, one after the other: what is said now, typed words, and recordings."""
+    if config.microphone:  # first, so that nobody waits for it
+        from s2i.model import microphone
+
+        yield Recording(microphone.name(), microphone.record())
+    if config.text:
+        yield config.text
+    if config.recordings:
+        yield from read_each(config.recordings, failures)
+
+
+def _open(config: GenerateConfig) -> "Session":
+    from s2i.model.session import Session  # torch takes a second to import, which --help need not wait for
+
+    make_folder(config.output)
+    return Session(config.model)
+
+
+def _save(pictures: "Pictures", name: str, config: GenerateConfig) -> None:
+    """Save what was painted and print where; show the largest picture where the terminal can."""
+    paths = pictures.save(config.output, name)
+    largest = paths[-1]
+    if config.attention and pictures.attention and pictures.segments:
+        from s2i.model.attention_figure import save_figure  # matplotlib is slow to import
+
+        paths.append(config.output / f"{name}-attention.png")
+        save_figure(paths[-1], pictures, title=name)
     for path in paths:
         print(path, flush=True)
-    largest = [path for path in paths if not path.stem.endswith("-attention")][-1]
     if sys.stdout.isatty() and shows_pictures():
         from base64 import b64encode
 

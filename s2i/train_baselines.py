@@ -4,15 +4,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from attngan.networks.generator import GENERATOR_KIND
-from attngan.runtime import checkpoint
 from attngan.training.gan_config import GanConfig
 from datasets import cli
 from datasets.files import make_folder
 from s2i import train_gan
 from s2i.evaluation import baselines
 from s2i.export import halve, portable
-from s2i.model.speech_encoder import SPEECH_KIND, load_speech_encoder
 
 SIZES = {  # of the networks: the stages, by what the presets of training the generator call them
     "cpu": (replace(train_gan.CPU_64_TEXT, final_rate=0.1), replace(train_gan.CPU_128, freeze=0, init=None)),
@@ -37,11 +34,12 @@ class BaselinesConfig:
     sen: Path = Path("pretrained/speech.safetensors")
     """Speech encoder of all rows from speech but the text-free one."""
     text_free: Path = Path("runs/damsm-free/best.safetensors")
-    """DAMSM trained by scripts/train_damsm.sh --teacher speech: encoders and loss of the text-free row."""
+    """DAMSM trained by scripts/train_damsm.sh --modality speech: encoders and loss of the text-free row."""
     runs: Path = Path("runs/baselines")
     """Where the run folders go; the same command again goes on there."""
-    output: Path = Path("pretrained/baselines")
-    """Folder to ship: generators in half precision, and the speech encoder of the text-free row."""
+    output: Path = Path("outputs/baselines")
+    """Folder of generators in half precision, and of the speech encoder of the text-free row. The shipped one is
+    pretrained/baselines."""
     seed: int = 0
     """Of everything random."""
 
@@ -90,6 +88,10 @@ def train(config: BaselinesConfig) -> list[Path]:
     Raises:
         InputError: for a missing or damaged encoder or corpus, or a folder of another run.
     """
+    from attngan.networks.generator import GENERATOR_KIND  # torch, which --help need not wait for
+    from attngan.runtime import checkpoint
+    from s2i.model.speech_encoder import SPEECH_KIND, load_speech_encoder
+
     make_folder(config.output)
     written = []
     for name in config.rows:

@@ -1,30 +1,21 @@
 """The command that trains DAMSM: pictures against written captions, or, text-free, against spoken ones."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
-import torch
-
-from attngan.evaluation import retrieval
-from attngan.networks import encoders
-from attngan.networks.image_encoder import TRUNKS
-from attngan.networks.text_encoder import CELLS, TextEncoder
-from attngan.training import damsm
+from attngan.training.damsm_config import CELLS, MODALITIES, TRUNKS, DamsmTrainingConfig
 from datasets import cli
-from datasets.captions import Vocabulary
-from datasets.corpus import Corpus
 from datasets.errors import InputError
-from s2i.model.speech_encoder import SpeechEncoder, load_speech_encoder
-
-TEACHERS = ("text", "speech")
 
 
 @dataclass(frozen=True)
-class DamsmConfig(damsm.DamsmTrainingConfig):
+class DamsmConfig(DamsmTrainingConfig):
     """Options of training DAMSM."""
 
-    teacher: str = "text"
-    """What the pictures are matched with: text, or speech, which uses no caption text at any step."""
+    modality: str = "text"
+    """Of the captions that pictures are matched with: text, or speech, which uses no caption text at any step."""
     captions: str = "all"
     """Which written captions of each picture to train with: all, even or odd; a judge may have those others left."""
     cell: str = "lstm"
@@ -40,11 +31,13 @@ class DamsmConfig(damsm.DamsmTrainingConfig):
     blocks: tuple[int, int, int, int] = (1, 1, 2, 2)
     """Residual blocks in each stage of the scratch trunk."""
 
+    renamed: ClassVar[Mapping[str, str]] = {"teacher": "modality"}
+
     def __post_init__(self) -> None:
         super().__post_init__()
-        cli.check_choice("teacher", self.teacher, TEACHERS)
+        cli.check_choice("modality", self.modality, MODALITIES)
         cli.check_choice("captions", self.captions, ("all", "even", "odd"))
-        cli.check_choice("cell", self.cell, tuple(CELLS))
+        cli.check_choice("cell", self.cell, CELLS)
         cli.check_choice("trunk", self.trunk, TRUNKS)
         cli.check_range("size", self.size, 32, 512)
         cli.check_range("width", self.width, 4, 512)
@@ -84,13 +77,23 @@ def train(config: DamsmConfig) -> Path:
     Raises:
         InputError: for a corpus without captions (text) or recordings (speech), or a bad weights file.
     """
+    import torch  # which --help need not wait for
+
+    from attngan.evaluation import retrieval
+    from attngan.networks import encoders
+    from attngan.networks.text_encoder import TextEncoder
+    from attngan.training import damsm
+    from datasets.captions import Vocabulary
+    from datasets.corpus import Corpus
+    from s2i.model.speech_encoder import SpeechEncoder, load_speech_encoder
+
     torch.manual_seed(config.seed)
     blueprint = {"trunk": config.trunk, "size": config.size, "width": config.width, "blocks": list(config.blocks)}
     image = encoders.build_image_encoder({**blueprint, "weights": config.trunk_weights})
     vocabulary = None
-    description: dict[str, object] = {"image": blueprint, "caption": config.teacher}
+    description: dict[str, object] = {"image": blueprint, "caption": config.modality}
     caption: TextEncoder | SpeechEncoder
-    if config.teacher == "text":
+    if config.modality == "text":
         corpus = Corpus(config.corpus)
         trained = set(corpus.pictures_of("train").tolist())
         vocabulary = Vocabulary.build(
@@ -98,7 +101,7 @@ def train(config: DamsmConfig) -> Path:
         )
         corpus.close()
         if len(vocabulary) == 2:
-            raise InputError(f"{config.corpus}: has too few captions to learn words from; use --teacher speech")
+            raise InputError(f"{config.corpus}: has too few captions to learn words from; use --modality speech")
         description["vocabulary"] = vocabulary.words
         description["cell"] = config.cell
         caption = TextEncoder(n_words=len(vocabulary), cell=config.cell)

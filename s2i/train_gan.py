@@ -3,11 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
-from attngan.networks import encoders
-from attngan.training import gan
 from attngan.training.gan_config import GanConfig
 from datasets import cli
-from s2i.model.speech_encoder import load_speech_encoder
 
 # For two CPU cores and some hours: one stage after the other, since all four at once cost too much on a CPU. Each run
 # starts from the one before, whose stages mostly stay as they are. The first run paints written captions, so that
@@ -148,6 +145,10 @@ def train(config: GanConfig) -> Path:
     Raises:
         InputError: for a missing or damaged encoder or corpus.
     """
+    from attngan.networks import encoders  # torch, which --help need not wait for
+    from attngan.training import gan
+    from s2i.model.speech_encoder import load_speech_encoder
+
     image, about = encoders.load_image_encoder(config.damsm)
     gammas = {name: float(about["config"][name]) for name in ("gamma1", "gamma2", "gamma3")}
     caption, vocabulary = (

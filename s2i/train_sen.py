@@ -3,19 +3,14 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import torch
-
-from attngan.evaluation import retrieval
-from attngan.networks import encoders
-from attngan.training import damsm
+from attngan.training.damsm_config import DamsmTrainingConfig
 from datasets import cli
-from datasets.corpus import Corpus
-from s2i.model.speech_encoder import FRONTS, SPEECH_KIND, SpeechEncoder, load_speech_encoder, start_from
+
+FRONTS = ("speech", "utterance")
 
 
 @dataclass(frozen=True)
-class SenConfig(damsm.DamsmTrainingConfig):
+class SenConfig(DamsmTrainingConfig):
     """Options of training the speech embedding network."""
 
     run: Path = Path("runs/sen")
@@ -29,9 +24,9 @@ class SenConfig(damsm.DamsmTrainingConfig):
     teacher_weight: float = 20.0
     """Weight of the distance to the sentence that DAMSM's text encoder makes of what is said, where the corpus has the
     words and DAMSM was trained on words; 0 to train against pictures alone."""
-    teacher_words_weight: float = 1.0
+    teacher_words_weight: float = 2.0
     """Weight of the distance of the segments to the words of DAMSM's text encoder, where there is a teacher."""
-    transcript_weight: float = 0.3
+    transcript_weight: float = 1.0
     """Weight of the segments saying the words in their order, where there is a teacher."""
     pictures: int = 580_000
     """Budget: how many pictures are seen in all."""
@@ -41,9 +36,9 @@ class SenConfig(damsm.DamsmTrainingConfig):
     """Channels of the convolutions at 12.5 Hz."""
     segments: int = 32
     """The most segments that a recording becomes."""
-    segment_frames: int = 3
+    segment_frames: int = 2
     """Frames of 80 ms that make a segment, unless that gives too many segments."""
-    dilations: tuple[int, ...] = (1, 2, 4)
+    dilations: tuple[int, ...] = (1, 2, 4, 8, 1)
     """Of the residual convolutions at 12.5 Hz, one each."""
     init: Path | None = None
     """A trained speech encoder to begin from, as far as its weights fit; by default from nothing."""
@@ -94,6 +89,13 @@ def train(config: SenConfig) -> Path:
     Raises:
         InputError: for a corpus without recordings, or a bad DAMSM file.
     """
+    import torch  # which --help need not wait for
+
+    from attngan.evaluation import retrieval
+    from attngan.networks import encoders
+    from attngan.training import damsm
+    from s2i.model.speech_encoder import SPEECH_KIND, SpeechEncoder, load_speech_encoder, start_from
+
     image, about = encoders.load_image_encoder(config.damsm)
     teacher = None
     weights = (config.teacher_weight, config.teacher_words_weight, config.transcript_weight)
@@ -131,6 +133,10 @@ def train(config: SenConfig) -> Path:
 
 def _has_words(path: Path) -> bool:
     """Whether the corpus knows the words of every recording that trains; one of own recordings need not."""
+    import numpy as np
+
+    from datasets.corpus import Corpus
+
     corpus = Corpus(path)
     spoken = corpus.recording_caption[np.isin(corpus.recording_picture, corpus.pictures_of("train"))]
     corpus.close()

@@ -1,12 +1,16 @@
 #!/usr/bin/env bash
-# Trains what pictures are scored by, and packs it: a held-out judge and a classifier; goes on where it stopped.
-#   scripts/train_evaluators.sh [CORPUS]
+# Trains what pictures are scored by, a held-out judge and a classifier, and packs both; goes on where it stopped.
+#   scripts/train_evaluators.sh [CORPUS [FOLDER]]
+# CORPUS is data/cub.h5 by default. FOLDER gets the weights (outputs/evaluators); name pretrained/evaluators to replace
+# the shipped ones. --dry-run prints the commands.
 set -euo pipefail
-source "$(dirname -- "${BASH_SOURCE[0]}")/setup.sh"
-cd "$root"
-corpus="${1:-data/cub.h5}"
+scripts="$(dirname -- "${BASH_SOURCE[0]}")"
+source "$scripts/steps.sh"
+source "$scripts/setup.sh"
+corpus="${1:-$root/data/cub.h5}"
 # Other seed, cell, resolution and network than the encoder that generators are trained with, and half of the captions.
-"$python" -m s2i.train_damsm --corpus "$corpus" --run runs/judge --captions odd --cell gru --size 96 --width 24 \
-  --blocks 2 2 2 2 --seed 7 --pictures 200000 --validate-every 40000
-"$python" -m attngan.training.classifier --corpus "$corpus" --run runs/classifier --pictures 200000
-"$python" -m s2i.export_evaluators --corpus "$corpus"
+step "$python" -m s2i.train_damsm --corpus "$corpus" --run "$root/runs/judge" --captions odd --cell gru --size 96 \
+    --width 24 --blocks 2 2 2 2 --seed 7 --pictures 200000 --validate-every 40000
+step "$python" -m s2i.train_classifier --corpus "$corpus" --run "$root/runs/classifier" --pictures 200000
+step "$python" -m s2i.export_evaluators --corpus "$corpus" --classifier "$root/runs/classifier/classifier.safetensors" \
+    --judge "$root/runs/judge/best.safetensors" --output "${2:-$root/outputs/evaluators}"

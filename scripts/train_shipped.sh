@@ -1,19 +1,28 @@
 #!/usr/bin/env bash
-# Trains the shipped model from nothing to pretrained/, or on one GPU a larger one; run it again after an interruption.
-#   scripts/train_shipped.sh cpu | gpu
+# Trains a model from nothing, on two CPU cores like the shipped one (hours), or on one GPU a larger one.
+#   scripts/train_shipped.sh cpu [FOLDER]
+#   scripts/train_shipped.sh gpu [FOLDER]
+# FOLDER gets the weights (outputs/model); name pretrained to replace the shipped model.
+# It reads CUB from the folder that CUB_ROOT names. Run it again after an interruption, it goes on where it was.
+# --dry-run prints the commands.
 set -euo pipefail
-here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
-kind="${1:-cpu}"
-case "$kind" in
-  cpu) stages=(cpu-64-text cpu-64 cpu-128 cpu-128-both cpu-256 cpu-512); last=runs/gan-512 ;;
-  gpu) stages=(gpu-256 gpu-512); last=runs/gan-gpu-512 ;;
-  *) echo "error: $kind: unknown; give cpu or gpu" >&2; exit 2 ;;
+here="$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd -P)"
+source "$here/steps.sh"
+if [[ $# -eq 0 ]]; then
+    explain >&2
+    exit 2
+fi
+root="$(dirname -- "$here")"
+case "$1" in
+    cpu) stages=(cpu-64-text cpu-64 cpu-128 cpu-128-both cpu-256 cpu-512) last=runs/gan-512 ;;
+    gpu) stages=(gpu-256 gpu-512) last=runs/gan-gpu-512 ;;
+    *) echo "error: $1: unknown; give cpu or gpu" >&2; exit 2 ;;
 esac
-"$here/prepare_cub.sh"
-"$here/train_damsm.sh"
-"$here/train_sen.sh"
+step "$here"/prepare_cub.sh
+step "$here"/train_damsm.sh
+step "$here"/train_sen.sh
 for stage in "${stages[@]}"; do
-  "$here/train_gan.sh" --preset "$stage"
+    step "$here"/train_gan.sh --preset "$stage"
 done
-"$here/export.sh" --sen runs/sen/best.safetensors --damsm runs/damsm/best.safetensors \
-  --gan "$last/generator.safetensors" --output pretrained
+step "$here"/export.sh --sen "$root/runs/sen/best.safetensors" --damsm "$root/runs/damsm/best.safetensors" \
+    --gan "$root/$last/generator.safetensors" --output "${2:-$root/outputs/model}"

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from attngan.networks.image_encoder import ScratchTrunk, resize
 from attngan.runtime import checkpoint
 from attngan.runtime.machine import make_fabric
-from attngan.runtime.optimisation import learning_rate
+from attngan.runtime.optimisation import learning_rate, set_learning_rate
 from datasets import synthetic
 from datasets.errors import InputError
 from datasets.loader import ROOM, to_unit
@@ -40,7 +40,7 @@ def _patterns() -> list[re.Pattern[str]]:
     return [re.compile(template.format(**groups)) for template in synthetic.TEMPLATES]
 
 
-def named(sentence: str) -> dict[str, str]:
+def claimed_attributes(sentence: str) -> dict[str, str]:
     """What a sentence of `synthetic.sentences` says: attribute -> value, for the attributes that it names.
 
     Raises:
@@ -48,8 +48,8 @@ def named(sentence: str) -> dict[str, str]:
     """
     plain = re.sub(r"\ban orange", "a orange", sentence)
     for pattern in _patterns():
-        if found := pattern.fullmatch(plain):
-            return found.groupdict()
+        if match := pattern.fullmatch(plain):
+            return match.groupdict()
     raise InputError(
         f"caption {sentence[:60]!r}: is not a sentence about drawn birds; build a corpus of --source drawn"
     )
@@ -140,16 +140,15 @@ def train_reader(
     fabric = make_fabric("bf16-mixed")
     reader = Reader(width=width).to(fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(reader.parameters(), lr=3e-3, weight_decay=0.02, fused=True)
-    shown, labels = drawings(drawn, seed)
-    for seen in tqdm(range(0, pictures, batch_size), desc="reader", unit="batch", mininterval=1):
-        factor = learning_rate(seen, pictures, warm_up=pictures // 20, flat=0.3, final=0.01)
-        for group in optimizer.param_groups:
-            group["lr"] = 3e-3 * factor
-        chosen = torch.randint(drawn, (batch_size,), generator=draws)
-        rough = roughen(to_unit(shown[chosen]), draws).to(fabric.device, memory_format=torch.channels_last)
+    all_pictures, labels = drawings(drawn, seed)
+    for position in tqdm(range(0, pictures, batch_size), desc="reader", unit="batch", mininterval=1):
+        factor = learning_rate(position, pictures, warm_up=pictures // 20, flat=0.3, final=0.01)
+        set_learning_rate(optimizer, 3e-3 * factor)
+        indices = torch.randint(drawn, (batch_size,), generator=draws)
+        rough = roughen(to_unit(all_pictures[indices]), draws).to(fabric.device, memory_format=torch.channels_last)
         with fabric.autocast():
             logits = reader(rough)
-        losses = [F.cross_entropy(logits[name].float(), labels[name][chosen].to(fabric.device)) for name in ATTRIBUTES]
+        losses = [F.cross_entropy(logits[name].float(), labels[name][indices].to(fabric.device)) for name in ATTRIBUTES]
         optimizer.zero_grad(set_to_none=True)
         torch.stack(losses).sum().backward()
         optimizer.step()

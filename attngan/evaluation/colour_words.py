@@ -1,6 +1,6 @@
 """The basic colours that a caption says a bird has."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -92,14 +92,9 @@ def _links(words: Sequence[str], place: int) -> bool:
     return words[place] in MEANING or words[place] in _ADJECTIVES
 
 
-def mentions(captions: Iterable[Sequence[str]]) -> Tensor:
-    """For N pictures with some captions each, the share of captions that name each colour: [N, 11] float32."""
-    return torch.stack([named(own).float().mean(0) for own in captions])
-
-
-def named(captions: Sequence[str]) -> Tensor:
+def named_colours(captions: Sequence[str]) -> Tensor:
     """Which of `COLOURS` each of B captions names: [B, 11] bool."""
-    found = [colour_words(caption) for caption in captions]
-    return torch.tensor([[colour in words for colour in COLOURS] for words in found], dtype=torch.bool).view(
+    words = [colour_words(caption) for caption in captions]
+    return torch.tensor([[colour in each for colour in COLOURS] for each in words], dtype=torch.bool).view(
         -1, len(COLOURS)
     )

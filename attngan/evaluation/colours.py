@@ -6,12 +6,11 @@ A colour word counts as right if its share of the bird's pixels exceeds what is 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from attngan.evaluation.colour_words import COLOURS, named
+from attngan.evaluation.colour_words import COLOURS, named_colours
 from datasets.errors import InputError
 
 SIDE = 64  # px at which pictures are looked at; larger ones are averaged down to it
@@ -28,8 +27,8 @@ HUES = (  # up to which hue in degrees, from the one before
     (342, "pink"),
     (360, "red"),
 )
-LEAST = 2e-4  # smallest threshold: a share below that of one pixel of the bird
-# `fit_thresholds` on the 8266 training photographs of CUB, centre crops at 64 px, with 10 captions each
+LEAST_SHARE = 2e-4  # smallest threshold: a share below that of one pixel of the bird
+# scripts/fit_colour_thresholds.py on the 8266 training photographs of CUB, with 10 captions each
 _FITTED = (0.06441, 0.03523, 0.19175, 0.35158, 0.00021, 0.00047, 0.02131, 0.03651, 0.00694, 0.0003, 0.00701)
 THRESHOLDS = dict(zip(COLOURS, _FITTED, strict=True))
 
@@ -44,11 +43,6 @@ class Hits(NamedTuple):
     def right(self) -> Tensor:
         """The colours that are said and shown: [B, 11] bool."""
         return self.said & self.shown
-
-    @property
-    def rate(self) -> float:
-        """Share of colour words that are right, in percent; not a number where none is said."""
-        return float(100 * self.right.sum() / self.said.sum())
 
 
 class Agreement(NamedTuple):
@@ -87,7 +81,7 @@ def _shares(pictures: Tensor) -> Tensor:
     y, x = torch.meshgrid(_places(height), _places(width), indexing="ij")
     centre = torch.exp((x.square() + y.square()) / (-2 * CENTRE**2)).flatten().to(rgb.device)
     border = (torch.maximum(x.abs(), y.abs()) >= BORDER).float().flatten().to(rgb.device)
-    lab = _lab(rgb)
+    lab = cielab(rgb)
     cell = (lab / CELL).round().long() + 8  # lightness from 8 to 15, the others from 0 to 15
     cell = (cell[..., 0] * 16 + cell[..., 1]) * 16 + cell[..., 2]
     near, far = (
@@ -95,7 +89,7 @@ def _shares(pictures: Tensor) -> Tensor:
         for each in (centre, border)
     )
     weight = centre * (near / (near + far)) ** 4
-    shares = rgb.new_zeros(len(rgb), len(COLOURS)).scatter_add(1, _basic(rgb, lab), weight)
+    shares = rgb.new_zeros(len(rgb), len(COLOURS)).scatter_add(1, basic_colours(rgb, lab), weight)
     return shares / shares.sum(1, keepdim=True)
 
 
@@ -104,8 +98,8 @@ def _places(side: int) -> Tensor:
     return (torch.arange(side) + 0.5) * 2 / side - 1
 
 
-def basic_colours(rgb: Tensor) -> Tensor:
-    """Which of `COLOURS` each colour [..., 3] in sRGB from 0 to 1 is: [...] int64.
+def basic_colours(rgb: Tensor, lab: Tensor) -> Tensor:
+    """Which of `COLOURS` each colour [..., 3] is, in sRGB from 0 to 1 and in CIELAB: [...] int64.
 
     Lightness L and chroma C are those of CIELAB (D65), the hue H that of HSV in degrees. In this order:
 
@@ -116,25 +110,21 @@ def basic_colours(rgb: Tensor) -> Tensor:
     3. red is pink where L > 55 and C < 77;
     4. what then is red, orange or yellow is brown where C < 36; orange and yellow also where L < 40 and C < 60.
     """
-    return _basic(rgb, _lab(rgb))
-
-
-def _basic(rgb: Tensor, lab: Tensor) -> Tensor:
     light, chroma, hue = lab[..., 0], lab[..., 1:].norm(dim=-1), _hue(rgb)
     number = {name: k for k, name in enumerate(COLOURS)}
     limits, names = zip(*HUES, strict=True)
     by_hue = torch.tensor([number[name] for name in names]).to(rgb.device)
-    found = by_hue[torch.bucketize(hue, torch.tensor(limits[:-1], dtype=hue.dtype).to(rgb.device), right=True)]
-    red, warm = found == number["red"], (found >= number["red"]) & (found <= number["yellow"])
+    colour = by_hue[torch.bucketize(hue, torch.tensor(limits[:-1], dtype=hue.dtype).to(rgb.device), right=True)]
+    red, warm = colour == number["red"], (colour >= number["red"]) & (colour <= number["yellow"])
     pink = red & (light > 55) & (chroma < 77)
     brown = warm & ~pink & ((chroma < 36) | (~red & (light < 40) & (chroma < 60)))
-    found = found.masked_fill(pink, number["pink"]).masked_fill(brown, number["brown"])
+    colour = colour.masked_fill(pink, number["pink"]).masked_fill(brown, number["brown"])
     least = torch.where(light > 65, 14.0, 7.0).masked_fill((hue >= 75) & (hue < 342), 16)
     plain = torch.where(light < 22, number["black"], torch.where(light > 72, number["white"], number["grey"]))
-    return torch.where(chroma < least, plain, found)
+    return torch.where(chroma < least, plain, colour)
 
 
-def _lab(rgb: Tensor) -> Tensor:
+def cielab(rgb: Tensor) -> Tensor:
     """CIELAB under D65 of sRGB [..., 3] from 0 to 1 (IEC 61966-2-1, CIE 15)."""
     linear = torch.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
     to_xyz = rgb.new_tensor(
@@ -156,56 +146,24 @@ def _hue(rgb: Tensor) -> Tensor:
     return (60 * sixths) % 360
 
 
-def fit_thresholds(shares: Tensor, mentioned: Tensor) -> dict[str, float]:
-    """For each colour the share above which a picture is likelier described by it than not: best balanced accuracy.
-
-    Args:
-        shares: [N, 11] of real photographs, as `colour_shares` gives them.
-        mentioned: [N, 11] bool, or from 0 to 1 the share of a picture's captions that name the colour (`mentions`).
-
-    Returns:
-        One threshold for each colour that some but not all pictures are described by, `LEAST` or above.
-
-    Raises:
-        InputError: if the two are not [N, 11] both.
-    """
-    if shares.shape != mentioned.shape or shares.shape[1:] != (len(COLOURS),) or not len(shares):
-        claim = f"shapes {list(shares.shape)} and {list(mentioned.shape)}"
-        raise InputError(f"shares and mentions: {claim}, should both be [N, {len(COLOURS)}] of the same N pictures")
-    found = {}
-    for colour, share, weight in zip(COLOURS, shares.cpu().double().t(), mentioned.cpu().double().t(), strict=True):
-        values, place = np.unique(share.clamp(min=LEAST).numpy(), return_inverse=True)
-        if not 0 < weight.mean() < 1:
-            continue
-        those, others = (np.bincount(place, each.numpy()) / float(each.sum()) for each in (weight, 1 - weight))
-        gained = np.cumsum(others - those)  # share of others at or below each value, less that of those
-        best = int(gained.argmax())
-        found[colour] = float(values[best : best + 2].mean())
-    return found
-
-
-def colours_right(pictures: Tensor, captions: Sequence[str], thresholds: Mapping[str, float] = THRESHOLDS) -> Hits:
+def colour_hits(shares: Tensor, captions: Sequence[str], thresholds: Mapping[str, float] = THRESHOLDS) -> Hits:
     """Which colour words of each caption its picture bears out.
 
     Not all are right even of a photograph, and noise or gaudy colours make more of them right, of whatever caption; so
     judge by `agreement`.
 
     Args:
-        pictures: [B, 3, S, S] in [-1, 1]. captions: B, of which `colour_words` counts.
-        thresholds: of `fit_thresholds`; words without one are left out. By default of the photographs of CUB.
+        shares: [B, 11] of `colour_shares`. captions: B, of which `colour_words` counts.
+        thresholds: shares above which a colour is shown; words without one are left out. By default fitted to the
+            photographs of CUB.
 
     Raises:
-        InputError: for pictures of another shape or not finite, or not as many captions as pictures.
+        InputError: for not as many captions as pictures.
     """
-    return shown(colour_shares(pictures), captions, thresholds)
-
-
-def shown(shares: Tensor, captions: Sequence[str], thresholds: Mapping[str, float] = THRESHOLDS) -> Hits:
-    """The same as `colours_right` from shares [B, 11] that `colour_shares` found before."""
     if len(shares) != len(captions):
         raise InputError(f"captions: {len(captions)} for {len(shares)} pictures; give one for each")
     limits = shares.new_tensor([thresholds.get(colour, float("nan")) for colour in COLOURS])
-    return Hits(named(captions).to(shares.device) & limits.isfinite(), shares > limits)
+    return Hits(named_colours(captions).to(shares.device) & limits.isfinite(), shares > limits)
 
 
 def agreement(
@@ -230,14 +188,14 @@ def agreement(
     Raises:
         InputError: for fewer than 2 species, or not as many captions as pictures.
     """
-    said, above = shown(shares, captions, thresholds)
+    hits = colour_hits(shares, captions, thresholds)
     exchanged = torch.zeros(len(COLOURS), dtype=torch.float64)
     if len(kinds := species.unique()) < 2:
         raise InputError("species: all pictures are of one; colours are exchanged between species, give more")
     for kind in kinds:
-        own = (species == kind).to(shares.device)
-        exchanged += (said[own].sum(0) * above[~own].double().mean(0)).cpu()
-    total, right = said.sum(0).cpu().double(), (said & above).sum(0).cpu().double()
+        same = (species == kind).to(shares.device)
+        exchanged += (hits.said[same].sum(0) * hits.shown[~same].double().mean(0)).cpu()
+    total, right = hits.said.sum(0).cpu().double(), hits.right.sum(0).cpu().double()
     counts = {name: (total[k], right[k], exchanged[k]) for k, name in enumerate(COLOURS) if total[k]}
     if counts:
         counts["all"] = (total.sum(), right.sum(), exchanged.sum())

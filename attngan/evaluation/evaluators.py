@@ -15,10 +15,9 @@ from attngan.networks import encoders
 from attngan.networks.image_encoder import ImageEncoder
 from attngan.networks.text_encoder import TextEncoder
 from attngan.runtime import checkpoint
-from datasets.captions import Vocabulary, pad, tokenize
+from datasets.captions import Vocabulary
 from datasets.errors import InputError
 from datasets.files import sha256
-from datasets.loader import Batch
 
 CLASSIFIER, JUDGE, REAL = "classifier.safetensors", "judge.safetensors", "real.safetensors"
 REAL_KIND = "real-statistics"
@@ -42,6 +41,10 @@ class Extractor(Protocol):
         """Features [N, F] and class probabilities [N, C] of pictures [N, 3, S, S] in [-1, 1]."""
         ...
 
+    def to(self, device: torch.device) -> object:
+        """Move to a device, where pictures then have to be."""
+        ...
+
 
 class SpeciesExtractor:
     """The classifier of bird species that is trained here.
@@ -63,6 +66,10 @@ class SpeciesExtractor:
         features = self._classifier.features(pictures)
         return features, self._classifier.head(features).softmax(1)
 
+    def to(self, device: torch.device) -> None:
+        """Move to a device."""
+        self._classifier.to(device)
+
 
 class Matcher:
     """Both halves of a DAMSM: how well pictures and written captions fit.
@@ -81,20 +88,23 @@ class Matcher:
 
     @torch.no_grad()
     def read(self, captions: Sequence[str]) -> Tensor:
-        """Sentence vectors [N, D] of N captions; one without words counts as an unknown word."""
-        found = []
-        for first in range(0, len(captions), 256):
-            numbers = [
-                self.vocabulary.encode(text) if tokenize(text) else [1] for text in captions[first : first + 256]
-            ]
-            tokens, mask = pad(numbers)
-            rows = torch.arange(len(numbers))
-            found.append(self.text.encode(Batch(rows, rows, tokens=tokens, token_mask=mask)).sentence)
-        return torch.cat(found)
+        """Sentence vectors [N, D] of N captions, on the CPU; one without words counts as an unknown word."""
+        return encoders.encode_captions(self.text, self.vocabulary, captions).sentence.cpu()
+
+    @torch.no_grad()
+    def look(self, pictures: Tensor) -> Tensor:
+        """Vectors [N, D], on the CPU, of pictures [N, 3, S, S] in [-1, 1] of any size and device."""
+        return self.image(pictures.to(next(self.image.parameters()).device)).pooled.cpu()
+
+    def to(self, device: torch.device) -> "Matcher":
+        """The same, on a device."""
+        self.image.to(device)
+        self.text.to(device)
+        return self
 
 
 @dataclass(frozen=True)
-class Seen:
+class Observations:
     """What the evaluators see in N pictures.
 
     Attributes:
@@ -110,14 +120,14 @@ class Seen:
     judged: Tensor
     shares: Tensor
 
-    def __getitem__(self, rows: Any) -> "Seen":
+    def __getitem__(self, rows: Any) -> "Observations":
         """What was seen in the pictures of `rows`, a slice or an index tensor."""
-        return Seen(**{name: values[rows] for name, values in vars(self).items()})
+        return Observations(**{name: values[rows] for name, values in vars(self).items()})
 
 
-def together(parts: Sequence[Seen]) -> Seen:
+def concatenate(parts: Sequence[Observations]) -> Observations:
     """What was seen in several batches as one."""
-    return Seen(**{name: torch.cat([vars(part)[name] for part in parts]) for name in vars(parts[0])})
+    return Observations(**{name: torch.cat([vars(part)[name] for part in parts]) for name in vars(parts[0])})
 
 
 class Evaluators:
@@ -131,6 +141,14 @@ class Evaluators:
 
     def __init__(self, extractor: Extractor, matcher: Matcher, judge: Matcher) -> None:
         self.extractor, self.matcher, self.judge = extractor, matcher, judge
+        self.device = torch.device("cpu")
+
+    def to(self, device: torch.device) -> "Evaluators":
+        """The same, on a device."""
+        self.device = device
+        for part in (self.extractor, self.matcher, self.judge):
+            part.to(device)
+        return self
 
     @classmethod
     def load(cls, folder: Path, damsm: Path, extractor: Extractor | None = None) -> "Evaluators":
@@ -150,11 +168,12 @@ class Evaluators:
         return "-".join(part.identity for part in (self.extractor, self.matcher, self.judge))
 
     @torch.no_grad()
-    def look(self, pictures: Tensor) -> Seen:
-        """Look at pictures [N, 3, S, S] in [-1, 1] of any size."""
-        features, probabilities = self.extractor(pictures)
-        matched, judged = self.matcher.image(pictures).pooled, self.judge.image(pictures).pooled
-        return Seen(features, probabilities, matched, judged, colours.colour_shares(pictures))
+    def look(self, pictures: Tensor) -> Observations:
+        """What is seen in pictures [N, 3, S, S] in [-1, 1] of any size and device; on the CPU."""
+        pictures = pictures.to(self.device)
+        features, probabilities = (part.cpu() for part in self.extractor(pictures))
+        matched, judged = self.matcher.look(pictures), self.judge.look(pictures)
+        return Observations(features, probabilities, matched, judged, colours.colour_shares(pictures.cpu()))
 
 
 class RealStatistics(NamedTuple):

@@ -72,6 +72,12 @@ class InceptionExtractor:
         assert probabilities is not None
         return features, probabilities
 
+    def to(self, device: torch.device) -> None:
+        """Move to a device."""
+        for part in (self._base, self._fid, self._birds):
+            if part is not None:
+                part.to(device)
+
 
 def _read_state(path: Path, what: str) -> dict[str, Tensor]:
     """The tensors by name of a file of `torch.save`, without the prefix that training on several GPUs leaves."""

@@ -53,8 +53,8 @@ def r_precision(
         )
     hits = []
     for _ in range(draws):
-        chosen = np.stack([rng.choice(others[label], candidates - 1, replace=False) for label in labels])
-        best_other = scores.gather(1, torch.from_numpy(chosen).to(scores.device)).amax(1)
+        wrong = np.stack([rng.choice(others[label], candidates - 1, replace=False) for label in labels])
+        best_other = scores.gather(1, torch.from_numpy(wrong).to(scores.device)).amax(1)
         hits.append((scores.diagonal() > best_other).cpu().numpy())
     shuffled = rng.permutation(np.concatenate(hits))
     means = [fold.mean() * 100 for fold in np.array_split(shuffled, folds)]
@@ -87,11 +87,11 @@ def retrieval(pictures: Tensor, captions: Tensor, species: Tensor, *, seed: int 
     precision = r_precision(
         pictures.repeat(times, 1), captions.flatten(0, 1), species.repeat(times), candidates=candidates, seed=seed
     )
-    found = [recall(turn, pictures) for turn in captions]
+    recalls = [recall(turn, pictures) for turn in captions]
     return {
         "r_precision": precision.mean,
         "r_precision_std": precision.std,
-        **{f"recall_at_{k}": float(np.mean([each[k] for each in found])) for k in found[0]},
+        **{f"recall_at_{k}": float(np.mean([each[k] for each in recalls])) for k in recalls[0]},
     }
 
 

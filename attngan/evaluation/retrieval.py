@@ -12,7 +12,7 @@ from attngan.networks.image_encoder import ImageEncoder
 from attngan.runtime.ranks import ALONE, Ranks, rank_here
 from datasets import cli
 from datasets.captions import Vocabulary
-from datasets.corpus import Corpus
+from datasets.corpus import Corpus, Speakers
 from datasets.errors import InputError
 from datasets.files import write_text
 from datasets.loader import Loader, to_unit
@@ -30,9 +30,9 @@ def embed(
     """Embed the N pictures of the loader's split and `rounds` captions of each; the processes of `ranks` take turns.
 
     Returns:
-        wholes [N, D], sentences [rounds, N, D] and species [N], on the CPU.
+        pooled [N, D], sentences [rounds, N, D] and species [N], on the CPU.
     """
-    found: dict[int, tuple[Tensor, Tensor, Tensor]] = {}
+    embedded: dict[int, tuple[Tensor, Tensor, Tensor]] = {}
     turns = [(first, turn) for turn in range(rounds) for first in range(0, len(loader), loader.batch_size)]
     for number, (first, turn) in enumerate(turns):
         if number % ranks.world != ranks.rank:
@@ -40,11 +40,11 @@ def embed(
         batch = loader.in_order(first, turn)
         moved = batch.to(device)
         assert moved.pictures is not None, "the loader was not asked for pictures"
-        whole = torch.empty(0) if turn else image(to_unit(moved.pictures)).pooled.float().cpu()  # once is enough
-        found[number] = (whole, batch.species[: len(whole)], caption.encode(moved).sentence.float().cpu())
-    wholes, species, sentences = zip(*ranks.collect(found), strict=True)
-    wholes = tuple(whole for whole in wholes if len(whole))
-    return torch.cat(wholes), torch.cat(sentences).view(rounds, len(loader), -1), torch.cat(species)
+        pictures = torch.empty(0) if turn else image(to_unit(moved.pictures)).pooled.float().cpu()  # once is enough
+        embedded[number] = (pictures, batch.species[: len(pictures)], caption.encode(moved).sentence.float().cpu())
+    pooled, species, sentences = zip(*ranks.collect(embedded), strict=True)
+    pooled = tuple(pictures for pictures in pooled if len(pictures))
+    return torch.cat(pooled), torch.cat(sentences).view(rounds, len(loader), -1), torch.cat(species)
 
 
 def measure(
@@ -68,14 +68,19 @@ def measure(
         return {}
     corpus = Corpus(config.corpus)
     speech = vocabulary is None
-    kinds: dict[str, tuple[bool | None, bool | None]] = {"text": (None, None)}
+    kinds: dict[str, Speakers] = {"text": "all"}
     if speech:
-        kinds = {"seen_voices": (True, None), "unseen_voices": (False, True), "unseen_engines": (False, False)}
+        kinds = {
+            "seen_voices": "training",
+            "unseen_voices": "held-out voices",
+            "unseen_engines": "held-out engines",
+        }
     found = {}
-    for name, (heard, engine_heard) in kinds.items():
+    for name, speakers in kinds.items():
         try:
-            options: dict[str, Any] = {"words": vocabulary, "speech": speech, "heard": heard}
-            loader = Loader(corpus, "test", batch_size=64, size=image.trunk.size, engine_heard=engine_heard, **options)
+            loader = Loader(
+                corpus, "test", batch_size=64, size=image.trunk.size, words=vocabulary, speech=speech, speakers=speakers
+            )
         except InputError:
             if name.startswith("unseen"):  # a corpus of own recordings knows no unheard voices
                 continue

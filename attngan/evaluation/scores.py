@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from attngan.evaluation import colours, distances, metrics
-from attngan.evaluation.evaluators import RealStatistics, Seen
+from attngan.evaluation.evaluators import Observations, RealStatistics
 from attngan.evaluation.metrics import Score
 from datasets.errors import InputError
 
@@ -20,7 +20,7 @@ def pair(score: Score) -> dict[str, float]:
     return {"mean": score.mean, "std": score.std}
 
 
-def quality(draws: Sequence[Seen], real: RealStatistics, *, splits: int = 10, seed: int = 0) -> dict[str, Any]:
+def quality(draws: Sequence[Observations], real: RealStatistics, *, splits: int = 10, seed: int = 0) -> dict[str, Any]:
     """Inception Score of the first draw, Fréchet distance over all draws, and kernel distance.
 
     Args:
@@ -41,7 +41,7 @@ def quality(draws: Sequence[Seen], real: RealStatistics, *, splits: int = 10, se
     }
 
 
-def between_halves(seen: Seen, *, splits: int = 10, seed: int = 0) -> dict[str, Any]:
+def between_halves(seen: Observations, *, splits: int = 10, seed: int = 0) -> dict[str, Any]:
     """The same of real photographs, whose distances are those of one random half of them from the other."""
     orders = [torch.randperm(len(seen.features), generator=torch.Generator().manual_seed(seed + k)) for k in range(2)]
     halves = [(seen.features[order[::2]], seen.features[order[1::2]]) for order in orders]
@@ -61,7 +61,7 @@ def match(pictures: Tensor, sentences: Tensor, species: Tensor, *, seed: int = 0
 
 
 def consistency(
-    seen: Seen, matched: Tensor, judged: Tensor, captions: Sequence[str], species: Tensor, *, seed: int = 0
+    seen: Observations, matched: Tensor, judged: Tensor, captions: Sequence[str], species: Tensor, *, seed: int = 0
 ) -> dict[str, Any]:
     """How well pictures fit their captions: R-precision by both encoders, recall and mAP by the judge, colours.
 
@@ -69,13 +69,13 @@ def consistency(
         matched, judged: sentence vectors of the captions by the encoder that training used and by the judge, [N, D].
         species: [N]; those other captions that R-precision chooses from are of other species.
     """
-    found = metrics.recall(judged, seen.judged)
+    recall = metrics.recall(judged, seen.judged)
     kinds = colours.agreement(seen.shares, captions, species).get("all")
     return {
         "r_precision": match(seen.matched, matched, species, seed=seed),
         "r_precision_held_out": match(seen.judged, judged, species, seed=seed),
         "recall": {
-            **{f"at_{k}": value for k, value in found.items()},
+            **{f"at_{k}": value for k, value in recall.items()},
             "mean_average_precision": metrics.mean_average_precision(judged, seen.judged, species, species),
         },
         **({"colours": {"right": kinds.own, "exchanged": kinds.exchanged}} if kinds else {}),

@@ -1,14 +1,16 @@
 """The trained halves of DAMSM as files: built again from their description, never by executing code."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
+from attngan.networks.condition import Condition, concatenate
 from attngan.networks.image_encoder import ImageEncoder, InceptionTrunk, ScratchTrunk
 from attngan.networks.text_encoder import TextEncoder
 from attngan.runtime import checkpoint
-from datasets.captions import Vocabulary
+from datasets.captions import UNKNOWN, Vocabulary, pad, tokenize
 from datasets.errors import InputError
 
 DAMSM_KIND = "damsm"
@@ -50,8 +52,21 @@ def load_text_encoder(path: Path) -> tuple[TextEncoder, Vocabulary]:
     """
     state, description = checkpoint.load(path, f"{DAMSM_KIND}-weights")
     if description.get("caption") != "text":
-        raise InputError(f"{path}: this DAMSM was trained without text; give one trained with --teacher text")
+        raise InputError(f"{path}: this DAMSM was trained without text; give one trained with --modality text")
     vocabulary = Vocabulary(description["vocabulary"])
     encoder = TextEncoder(n_words=len(vocabulary), cell=description.get("cell", "lstm"))
     _load_half(path, DAMSM_KIND, "caption", encoder, state)
     return encoder, vocabulary
+
+
+def encode_captions(
+    encoder: TextEncoder, vocabulary: Vocabulary, captions: Sequence[str], *, batch_size: int = 256
+) -> Condition:
+    """The condition of N written captions, where the encoder is; one without words counts as one unknown word."""
+    device = next(encoder.parameters()).device
+    conditions = []
+    for first in range(0, len(captions), batch_size):
+        part = captions[first : first + batch_size]
+        tokens, mask = pad([vocabulary.encode(text if tokenize(text) else UNKNOWN) for text in part])
+        conditions.append(encoder(tokens.to(device), mask.to(device)))
+    return concatenate(conditions)

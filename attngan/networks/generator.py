@@ -1,10 +1,12 @@
 """The generator: an initial stage and any number of refinements, each twice as large (AttnGAN, section 3.1)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -13,6 +15,9 @@ from attngan.networks.attention import attend_words
 from attngan.networks.condition import DIMENSION, Condition
 from attngan.networks.layers import ConditioningAugmentation, ResidualBlock, UpBlock
 from attngan.runtime import checkpoint
+from attngan.runtime.device import autocast
+from attngan.runtime.training_options import SINGLE
+from datasets.errors import InputError
 
 GENERATOR_KIND = "generator"
 
@@ -32,6 +37,26 @@ class GeneratorOutput:
     attention: list[Tensor]
     mean: Tensor
     log_variance: Tensor
+
+
+@dataclass
+class Noise:
+    """What chooses among the pictures of B captions; standard normal.
+
+    Attributes:
+        noise: [B, noise], which the style begins with.
+        epsilon: [B, conditioning], of the conditioning augmentation.
+    """
+
+    noise: Tensor
+    epsilon: Tensor
+
+    def __len__(self) -> int:
+        return len(self.noise)
+
+    def __getitem__(self, rows: Any) -> "Noise":
+        """That of `rows` (a slice or an index tensor)."""
+        return Noise(self.noise[rows], self.epsilon[rows])
 
 
 class InitialStage(nn.Module):
@@ -170,6 +195,64 @@ class Generator(nn.Module):
         first = [self.augmentation, self.initial] if stage == 0 else [self.refine[stage - 1]]
         return [*first, self.heads[stage]]
 
+    def sample_noise(self, seeds: Sequence[Sequence[int]], device: torch.device | str = "cpu") -> Noise:
+        """The noise of B seeds, each one or several numbers; the same seed gives the same noise on every machine."""
+        generators = [np.random.default_rng(list(seed)) for seed in seeds]
+        noise, epsilon = (
+            np.stack([generator.standard_normal(width, dtype=np.float32) for generator in generators])
+            for width in (self.noise, self.arguments["conditioning"])
+        )
+        return Noise(torch.from_numpy(noise).to(device), torch.from_numpy(epsilon).to(device))
+
+    @torch.inference_mode()
+    def paint(
+        self,
+        condition: Condition,
+        noise: Noise,
+        *,
+        stages: int | None = None,
+        device: torch.device | str | None = None,
+        precision: str = SINGLE,
+        batch_size: int = 1,
+    ) -> GeneratorOutput:
+        """Paint captions without training.
+
+        Args:
+            condition: B captions, or one that is painted with each noise.
+            noise: B times, from `sample_noise`.
+            stages: paint only the first so many pictures; None paints all.
+            device: where to paint; the generator moves there. None is where it is.
+            precision: of `attngan.runtime.device`.
+            batch_size: captions painted at a time. In a batch the rounding of one picture depends on the others, so
+                that only pictures painted one by one are the same to the last bit whatever is painted beside them.
+
+        Raises:
+            InputError: for an unknown precision.
+        """
+        place = next(self.parameters()).device if device is None else torch.device(device)
+        self.to(place, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if len(condition) == 1:
+            condition = condition.repeat(len(noise))
+        outputs = []
+        for rows in torch.arange(len(noise)).split(batch_size):
+            part = noise[rows]
+            with autocast(place, precision):
+                outputs.append(
+                    self(condition[rows].to(place), part.noise.to(place), part.epsilon.to(place), stages=stages)
+                )
+        return concatenate(outputs)
+
+    def stages_to(self, resolution: int) -> int:
+        """How many stages it takes to paint pictures of `resolution` px.
+
+        Raises:
+            InputError: if no stage paints them.
+        """
+        if resolution not in self.resolutions:
+            painted = ", ".join(map(str, self.resolutions))
+            raise InputError(f"--resolution {resolution}: the model paints {painted} px; choose one of these")
+        return self.resolutions.index(resolution) + 1
+
     def forward(
         self, condition: Condition, noise: Tensor, epsilon: Tensor | None = None, *, stages: int | None = None
     ) -> GeneratorOutput:
@@ -197,6 +280,16 @@ class Generator(nn.Module):
                 attention.append(looked)
             pictures.append(torch.tanh(colours))
         return GeneratorOutput(pictures, attention, mean, log_variance)
+
+
+def concatenate(outputs: Sequence[GeneratorOutput]) -> GeneratorOutput:
+    """What was painted in several batches as one."""
+    return GeneratorOutput(
+        [torch.cat(pictures) for pictures in zip(*(output.pictures for output in outputs), strict=True)],
+        [torch.cat(maps) for maps in zip(*(output.attention for output in outputs), strict=True)],
+        torch.cat([output.mean for output in outputs]),
+        torch.cat([output.log_variance for output in outputs]),
+    )
 
 
 def load_generator(path: Path) -> tuple[Generator, dict[str, Any]]:

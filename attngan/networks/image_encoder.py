@@ -11,8 +11,6 @@ from attngan.networks.condition import DIMENSION
 from datasets.errors import InputError
 from datasets.files import require_file
 
-TRUNKS = ("scratch", "inception")
-
 
 class TrunkFeatures(NamedTuple):
     """What a trunk sees: local [B, C, h, w] and pooled [B, G]."""
@@ -75,11 +73,11 @@ class ScratchTrunk(nn.Module):
     def maps(self, pictures: Tensor) -> list[Tensor]:
         """Features of the last three stages, [B, C, h, w] each, the finest first."""
         x = self.stages[0](self.stem(pictures))
-        found = []
+        maps = []
         for stage in self.stages[1:]:
             x = stage(x)
-            found.append(x)
-        return found
+            maps.append(x)
+        return maps
 
     def forward(self, pictures: Tensor) -> TrunkFeatures:
         *_, local, last = self.maps(pictures)

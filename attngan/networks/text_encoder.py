@@ -1,5 +1,7 @@
 """The text half of DAMSM: words in, a condition out (AttnGAN, Xu et al. 2018, section 3.2)."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
@@ -10,6 +12,12 @@ from datasets.loader import Batch
 CELLS = {"lstm": nn.LSTM, "gru": nn.GRU}
 
 
+def _rename_lstm(module: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
+    """Weights of older files call the recurrent network "lstm", whatever it was."""
+    for name in [name for name in state if name.startswith(f"{prefix}lstm.")]:
+        state[f"{prefix}recurrent.{name.removeprefix(f'{prefix}lstm.')}"] = state.pop(name)
+
+
 class TextEncoder(nn.Module):
     """Bi-directional recurrent network over word embeddings.
 
@@ -18,7 +26,7 @@ class TextEncoder(nn.Module):
         cell: lstm (as published) or gru.
         embedding: width of the word embeddings.
         dimension: D of the condition, half of it in each direction.
-        dropout: of the embeddings, and of what leaves the LSTM.
+        dropout: of the embeddings.
     """
 
     def __init__(
@@ -34,13 +42,14 @@ class TextEncoder(nn.Module):
         self.embedding = nn.Embedding(n_words, embedding, padding_idx=0)
         nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
         self.dropout = nn.Dropout(dropout)
-        self.lstm = CELLS[cell](embedding, dimension // 2, batch_first=True, bidirectional=True)
+        self.recurrent = CELLS[cell](embedding, dimension // 2, batch_first=True, bidirectional=True)
+        self.register_load_state_dict_pre_hook(_rename_lstm)
 
     def forward(self, tokens: Tensor, mask: Tensor) -> Condition:
         """Encode tokens [B, L] with mask [B, L] (words first, then padding)."""
         embedded = self.dropout(self.embedding(tokens))
         packed = pack_padded_sequence(embedded, mask.sum(1).cpu(), batch_first=True, enforce_sorted=False)
-        outputs, state = self.lstm(packed)
+        outputs, state = self.recurrent(packed)
         last = state[0] if isinstance(state, tuple) else state
         words, _ = pad_packed_sequence(outputs, batch_first=True, total_length=tokens.shape[1])
         return Condition(torch.cat([last[0], last[1]], dim=1), words.transpose(1, 2), mask)

@@ -12,10 +12,10 @@ import torch
 from lightning_fabric import Fabric
 
 from attngan.runtime.ranks import Ranks, launched
+from attngan.runtime.training_options import PRECISIONS, TrainingOptions
 from datasets.cli import check_choice, repository
 from datasets.errors import InputError
 
-PRECISIONS = ("bf16-mixed", "32-true")
 PATIENCE = timedelta(hours=2)  # with processes that are late, since one may be filling a cache for all
 
 
@@ -39,7 +39,7 @@ def make_fabric(precision: str) -> Fabric:
         InputError: if this machine has fewer GPUs than torchrun was told to start processes on it.
     """
     check_choice("precision", precision, PRECISIONS)
-    together: dict[str, Any] = {"devices": 1}
+    processes: dict[str, Any] = {"devices": 1}
     if launched() > 1:
         from lightning_fabric.plugins.environments import TorchElasticEnvironment
         from lightning_fabric.strategies import DDPStrategy
@@ -50,13 +50,21 @@ def make_fabric(precision: str) -> Fabric:
                 f"--nproc-per-node {here}: this machine has {torch.cuda.device_count()} GPUs; start as many processes"
             )
         strategy = DDPStrategy(cluster_environment=TorchElasticEnvironment(), timeout=PATIENCE)
-        together = {"devices": here, "num_nodes": launched() // here, "strategy": strategy}
+        processes = {"devices": here, "num_nodes": launched() // here, "strategy": strategy}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        fabric = Fabric(accelerator="auto", precision=precision, **together)  # type: ignore[arg-type]
+        fabric = Fabric(accelerator="auto", precision=precision, **processes)  # type: ignore[arg-type]
         if launched() > 1:
             fabric.launch()
     return fabric
+
+
+def start(config: TrainingOptions) -> Fabric:
+    """Threads, seed, device and precision of a training, before anything of it is built."""
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    torch.manual_seed(config.seed)
+    return make_fabric(config.precision)
 
 
 def ranks_of(fabric: Fabric) -> Ranks:

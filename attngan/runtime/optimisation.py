@@ -31,6 +31,12 @@ class Ema(nn.Module):
                 a.copy_(c)
 
 
+def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Of all weights of an optimizer."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+
+
 def learning_rate(position: int, total: int, *, warm_up: int = 0, final: float = 0.0, flat: float = 0.0) -> float:
     """Factor of the learning rate: linear warm-up, 1 for the share `flat` of the run, then a cosine down to `final`."""
     if position < warm_up:

@@ -77,9 +77,9 @@ class Ranks:
         if mine.dim() > 1 and mine.shape[-1] < int(longest):
             mine = nn.functional.pad(mine, (0, int(longest) - mine.shape[-1]))
         kind = mine.dtype
-        together = _Gather.apply(mine.float() if kind.is_floating_point else mine.long(), self).to(kind)
-        order = [rows_of_share(len(together), rank, self.world) for rank in range(self.world)]
-        return together[torch.cat([torch.from_numpy(rows) for rows in order]).argsort().to(mine.device)]
+        gathered = _Gather.apply(mine.float() if kind.is_floating_point else mine.long(), self).to(kind)
+        order = [rows_of_share(len(gathered), rank, self.world) for rank in range(self.world)]
+        return gathered[torch.cat([torch.from_numpy(rows) for rows in order]).argsort().to(mine.device)]
 
     def sum(self, value: Tensor) -> Tensor:
         """The sum over processes, through which gradients flow."""
@@ -89,9 +89,9 @@ class Ranks:
         """Scalars averaged over processes, for the log."""
         if self.world == 1:
             return {name: float(value.detach()) for name, value in values.items()}
-        together = torch.stack([value.detach().float() for value in values.values()])
-        self._talk(lambda: dist.all_reduce(together))
-        return dict(zip(values, (together / self.world).tolist(), strict=True))
+        total = torch.stack([value.detach().float() for value in values.values()])
+        self._talk(lambda: dist.all_reduce(total))
+        return dict(zip(values, (total / self.world).tolist(), strict=True))
 
     def average_gradients(self, weights: Iterable[nn.Parameter]) -> None:
         """Give every process the mean of the gradients that each got of its own share."""
@@ -106,12 +106,12 @@ class Ranks:
 
     def collect(self, numbered: dict[int, Any]) -> list[Any]:
         """What the processes have under different numbers, on the CPU, in the order of the numbers."""
-        found: list[Any] = [numbered]
+        parts: list[Any] = [numbered]
         if self.world > 1:
-            found = [None] * self.world
-            self._talk(lambda: dist.all_gather_object(found, numbered))
-        together = {number: value for part in found for number, value in part.items()}
-        return [together[number] for number in sorted(together)]
+            parts = [None] * self.world
+            self._talk(lambda: dist.all_gather_object(parts, numbered))
+        values = {number: value for part in parts for number, value in part.items()}
+        return [values[number] for number in sorted(values)]
 
     def wait(self) -> None:
         """Wait until all processes are here."""

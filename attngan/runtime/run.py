@@ -16,7 +16,8 @@ from tqdm import tqdm
 from attngan.runtime import checkpoint
 from attngan.runtime.machine import environment
 from attngan.runtime.ranks import ALONE, Ranks, launched
-from datasets.cli import as_json, check_range
+from attngan.runtime.training_options import TrainingOptions
+from datasets.cli import as_json
 from datasets.errors import InputError
 from datasets.files import make_folder, replacing, write_text
 
@@ -29,7 +30,7 @@ class Run:
 
     Args:
         folder: where everything goes.
-        config: the job's dataclass, with `pictures` (the budget), `checkpoint_every` and `log_every` in pictures.
+        config: the job's options.
         may_change: fields in which a resumed run may differ, beside the budget (to train longer) and the intervals.
         ranks: the processes that train it together; the first of them writes, the others read.
 
@@ -39,14 +40,11 @@ class Run:
     """
 
     def __init__(
-        self, folder: Path, kind: str, config: Any, may_change: Iterable[str] = (), ranks: Ranks = ALONE
+        self, folder: Path, kind: str, config: TrainingOptions, may_change: Iterable[str] = (), ranks: Ranks = ALONE
     ) -> None:
         if launched() > 1 and ranks.world == 1:
             raise InputError(f"{folder}: this training is made for one process; start it without torchrun")
         self.folder, self.kind, self.config, self.ranks = make_folder(folder), kind, config, ranks
-        check_range("pictures", config.pictures, 1)
-        check_range("checkpoint_every", config.checkpoint_every, 1)
-        check_range("log_every", config.log_every, 1)
         self.checkpoint = self.folder / "checkpoint.safetensors"
         self._check_same(may_change)
         self.ranks.wait()  # before one writes what another still compares
@@ -63,6 +61,9 @@ class Run:
         except ValueError as error:
             raise InputError(f"{old_path}: damaged ({error}); remove the run folder or use another") from error
         new = json.loads(as_json(self.config))
+        for before, now in self.config.renamed.items():
+            if before in old:
+                old[now] = old.pop(before)
         for field in dataclasses.fields(self.config):  # an option that was not there yet was as its default is
             old.setdefault(field.name, json.loads(json.dumps(field.default, default=str)))
         free = {"run", "pictures", "checkpoint_every", "log_every", "grid_every", "validate_every", *may_change}

@@ -1,6 +1,6 @@
 """The opponents of the generator: they own their optimizers, so the training loop needs two lines."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,17 +11,14 @@ from torch.nn.utils import parametrize
 
 from attngan.networks.discriminator import ConditionalDiscriminator
 from attngan.runtime import checkpoint
+from attngan.runtime.optimisation import set_learning_rate
 from attngan.runtime.ranks import ALONE, Ranks
 from attngan.training import losses
-from datasets.loader import rows_of_share
+from attngan.training.gan_networks import TEXTURE
+from attngan.training.picture_batches import split_rows
 
-AUGMENTATIONS = ("translation", "cutout")
-LAST = -1  # as an index, the last stage
-TEXTURE = -2  # as a key, close-ups of the last stage and of photographs
-NAMES = {LAST: "features", TEXTURE: "texture"}
-
-Pictures = Mapping[int, Tensor] | Sequence[Tensor]
-"""Batches [B, 3, S, S] by stage; by `LAST` the last one, and by `TEXTURE` its close-ups where those are judged."""
+Pictures = Mapping[str, Tensor]
+"""Batches [B, 3, S, S] by the name of the discriminator that judges them."""
 
 
 def diff_augment(
@@ -57,23 +54,6 @@ def diff_augment(
     return pictures
 
 
-def close_ups(pictures: Tensor, resolution: int, generator: torch.Generator, ranks: Ranks = ALONE) -> Tensor:
-    """A square of `resolution` px from a random place of each picture: [B, 3, S, S] to [B, 3, R, R].
-
-    Args:
-        ranks: the processes that the whole batch is shared by.
-    """
-    n, _, full, _ = pictures.shape
-    places = ranks.share(torch.rand(2, n * ranks.world, generator=generator), dim=1)
-    corners = (places * (full - resolution + 1)).long().t().tolist()
-    return torch.stack(
-        [
-            x[:, top : top + resolution, left : left + resolution]
-            for x, (top, left) in zip(pictures, corners, strict=True)
-        ]
-    )
-
-
 def mismatched(species: Tensor, generator: torch.Generator) -> Tensor:
     """For each of B pictures the index of one of another species, at random; [B].
 
@@ -83,11 +63,6 @@ def mismatched(species: Tensor, generator: torch.Generator) -> Tensor:
     alone = ~different.any(1)
     different[alone] = ~torch.eye(len(species), dtype=torch.bool)[alone]
     return different.float().multinomial(1, generator=generator)[:, 0].to(species.device)
-
-
-def split_rows(rows: int, parts: int) -> list[Any]:
-    """The rows of each of `parts` equal parts of a batch; all of them at once where there is one part."""
-    return [rows_of_share(rows, part, parts) for part in range(parts)] if parts > 1 else [slice(None)]
 
 
 @dataclass(frozen=True)
@@ -100,10 +75,10 @@ class Penalty:
 
 
 class Adversary:
-    """The discriminators of the stages that train, with their optimizers.
+    """The discriminators with their optimizers.
 
     Args:
-        discriminators: by the stage whose pictures they judge; LAST and TEXTURE are further ones for the last stage.
+        discriminators: by name, as `build_discriminators` gives them.
         loss: "hinge" or "bce".
         policy: parts of DiffAugment to use.
         ranks: the processes that train them together; each gives `train` its share of a batch.
@@ -111,7 +86,7 @@ class Adversary:
 
     def __init__(
         self,
-        discriminators: dict[int, ConditionalDiscriminator],
+        discriminators: dict[str, ConditionalDiscriminator],
         *,
         learning_rate: float,
         betas: tuple[float, float],
@@ -121,20 +96,19 @@ class Adversary:
         ranks: Ranks = ALONE,
     ) -> None:
         self.ranks = ranks
-        self.by_stage = discriminators
-        self.networks = nn.ModuleDict({str(stage): network for stage, network in discriminators.items()})
+        self.discriminators = discriminators
+        self.networks = nn.ModuleDict(discriminators)
         self.loss, self.policy, self.penalty = loss, policy, penalty
         self.optimizers = {
-            stage: torch.optim.Adam(network.parameters(), lr=learning_rate, betas=betas, fused=True)
-            for stage, network in discriminators.items()
+            name: torch.optim.Adam(network.parameters(), lr=learning_rate, betas=betas, fused=True)
+            for name, network in discriminators.items()
         }
         self.steps = 0
 
     def set_learning_rate(self, rate: float) -> None:
         """Of all discriminators."""
         for optimizer in self.optimizers.values():
-            for group in optimizer.param_groups:
-                group["lr"] = rate
+            set_learning_rate(optimizer, rate)
 
     def train(
         self,
@@ -150,7 +124,7 @@ class Adversary:
         """One step of every discriminator; returns its losses and how often it is right.
 
         Args:
-            real, fake: photographs and painted pictures of every stage, the latter as `GeneratorOutput.pictures`.
+            real, fake: photographs and painted pictures for each discriminator.
             sentence: [B, D] of the real pictures. species: [B].
             fake_sentence: [B, D] of the painted pictures; None where they are those of the real ones.
             autocast: makes a context for the forward pass, as `fabric.autocast`.
@@ -162,14 +136,13 @@ class Adversary:
         mistaken = self.ranks.gather(sentence)[wrong]
         captions = [sentence, sentence if fake_sentence is None else fake_sentence, mistaken]
         values: dict[str, Tensor] = {}
-        for stage, network in self.by_stage.items():
-            pictures = [real[stage], fake[stage].detach()]
-            optimizer = self.optimizers[stage]
+        for name, network in self.discriminators.items():
+            pictures = [real[name], fake[name].detach()]
+            optimizer = self.optimizers[name]
             optimizer.zero_grad(set_to_none=True)
-            name = NAMES.get(stage, pictures[0].shape[-1])
             for rows in split_rows(len(sentence), parts):
                 for what, value in self._learn(
-                    stage, [x[rows] for x in pictures], [x[rows] for x in captions], autocast, generator, parts
+                    name, [x[rows] for x in pictures], [x[rows] for x in captions], autocast, generator, parts
                 ).items():
                     values[f"{what}/{name}"] = values.get(f"{what}/{name}", 0) + value / parts
             self.ranks.average_gradients(network.parameters())
@@ -179,7 +152,7 @@ class Adversary:
 
     def _learn(
         self,
-        stage: int,
+        name: str,
         pictures: list[Tensor],
         captions: list[Tensor],
         autocast: Any,
@@ -191,13 +164,13 @@ class Adversary:
         Args:
             pictures: real and painted. captions: sentences of the real, of the painted, and wrong ones for the real.
         """
-        network = self.by_stage[stage]
+        network = self.discriminators[name]
         with parametrize.cached():
             network.normalise_weights()
             with autocast():
-                seen, painted = self._augment(stage, pictures, generator)
-                features = network.features(torch.cat([seen, painted]))
-                real_features = features[: len(seen)]
+                real, fake = self._augment(name, pictures, generator)
+                features = network.features(torch.cat([real, fake]))
+                real_features = features[: len(real)]
                 alone = network.unconditional(features).flatten()
                 paired = network.judge(torch.cat([features, real_features]), torch.cat(captions))
             real_alone, fake_alone = alone.chunk(2)
@@ -225,18 +198,18 @@ class Adversary:
             return losses.gradient_penalty(sum(logits), [pictures], power=2, scale=weight / 2)  # type: ignore[arg-type]
         return losses.gradient_penalty(logits.conditional, [pictures, sentence], power=6, scale=2 * weight)
 
-    def _augment(self, stage: int, pictures: list[Tensor], generator: torch.Generator) -> list[Tensor]:
+    def _augment(self, name: str, pictures: list[Tensor], generator: torch.Generator) -> list[Tensor]:
         """The pictures as a discriminator sees them; close-ups come from random places already."""
-        return pictures if stage == TEXTURE else diff_augment(pictures, self.policy, generator, self.ranks)
+        return pictures if name == TEXTURE else diff_augment(pictures, self.policy, generator, self.ranks)
 
     def generator_loss(self, fake: Pictures, sentence: Tensor, generator: torch.Generator) -> Tensor:
-        """What the generator pays for being found out, summed over stages; the discriminators get no gradients."""
+        """What the generator pays for being found out, summed over discriminators, which get no gradients."""
         self.networks.requires_grad_(False)
         total = torch.zeros((), device=sentence.device)
-        for stage, network in self.by_stage.items():
+        for name, network in self.discriminators.items():
             with parametrize.cached():
                 network.normalise_weights()
-                (pictures,) = self._augment(stage, [fake[stage]], generator)
+                (pictures,) = self._augment(name, [fake[name]], generator)
                 logits = network(pictures, sentence)
             total = total + sum(losses.generator_loss(part, self.loss) for part in logits) / 2
         return total
@@ -245,13 +218,13 @@ class Adversary:
         """Networks, optimizers and the step count."""
         return {
             "networks": self.networks.state_dict(),
-            "optimizers": {str(stage): optimizer.state_dict() for stage, optimizer in self.optimizers.items()},
+            "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
             "steps": self.steps,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore what `state_dict` gave."""
         self.networks.load_state_dict(state["networks"])
-        for stage, optimizer in self.optimizers.items():
-            checkpoint.load_optimizer(optimizer, state["optimizers"][str(stage)])
+        for name, optimizer in self.optimizers.items():
+            checkpoint.load_optimizer(optimizer, state["optimizers"][name])
         self.steps = state["steps"]

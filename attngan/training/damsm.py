@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-import torch
 
 from attngan.evaluation import metrics
 from attngan.evaluation.retrieval import embed
 from attngan.networks.condition import CaptionEncoder
 from attngan.networks.image_encoder import ImageEncoder
 from attngan.runtime import checkpoint
-from attngan.runtime.machine import make_fabric, ranks_of
+from attngan.runtime.machine import ranks_of, start
 from attngan.runtime.run import Run, describe, training_loop
 from attngan.training.damsm_config import DamsmTrainingConfig
 from attngan.training.damsm_job import DamsmJob, DamsmNetworks, Teacher
@@ -25,8 +24,6 @@ from datasets.captions import Vocabulary
 from datasets.corpus import Corpus
 from datasets.errors import InputError
 from datasets.loader import Loader
-
-__all__ = ["DamsmTrainingConfig", "Teacher", "train"]
 
 
 def train(
@@ -57,10 +54,7 @@ def train(
     Raises:
         InputError: for a corpus without what is needed, or a folder of another run.
     """
-    if config.threads:
-        torch.set_num_threads(config.threads)
-    torch.manual_seed(config.seed)
-    fabric = make_fabric(config.precision)
+    fabric = start(config)
     corpus = Corpus(config.corpus)
     ranks = ranks_of(fabric)
     speech = vocabulary is None
@@ -79,14 +73,14 @@ def train(
     loader = make_loader(
         "train",
         size=0 if cached else size,
-        heard=True if speech else None,
+        speakers="training" if speech else "all",
         words=teacher.vocabulary if teacher else vocabulary,
         captions=captions,
         position=run.position,
         share=(ranks.rank, ranks.world),
     )
     validation = make_loader(
-        "validation", size=size, heard=corpus.measuring_voices if speech else None, words=vocabulary
+        "validation", size=size, speakers=corpus.evaluation_speakers if speech else "all", words=vocabulary
     )
     if len(np.unique(corpus.species[validation.indices])) < 2:
         raise InputError(
@@ -99,8 +93,8 @@ def train(
             config.run, corpus, indices, image, views=config.views, device=fabric.device, ranks=ranks
         )
 
-    def best_description(found: dict[str, float]) -> dict[str, Any]:
-        return describe(config, kind=f"{kind}-weights", seen=run.position, validation=found, **description)
+    def best_description(scores: dict[str, float]) -> dict[str, Any]:
+        return describe(config, kind=f"{kind}-weights", seen=run.position, validation=scores, **description)
 
     def validate() -> None:
         nonlocal best
@@ -108,15 +102,15 @@ def train(
         caption_encoder = cast(CaptionEncoder, averaged.caption)
         with fabric.autocast():
             embedded = embed(averaged.image, caption_encoder, validation, 1 if speech else 2, fabric.device, ranks)
-        found = metrics.retrieval(*embedded)
-        run.log({f"validation/{name}": value for name, value in found.items()})
-        if found["r_precision"] > best["r_precision"]:
-            best = found
+        scores = metrics.retrieval(*embedded)
+        run.log({f"validation/{name}": value for name, value in scores.items()})
+        if scores["r_precision"] > best["r_precision"]:
+            best = scores
             shipped = {"caption": averaged.caption.state_dict()}
             if not image_frozen:
                 shipped["image"] = averaged.image.state_dict()
             if ranks.main:
-                checkpoint.save(run.folder / "best.safetensors", shipped, best_description(found))
+                checkpoint.save(run.folder / "best.safetensors", shipped, best_description(scores))
             ranks.wait()
 
     training_loop(

@@ -13,12 +13,12 @@ from attngan.networks.image_encoder import ImageEncoder, ImageFeatures, TrunkFea
 from attngan.networks.text_encoder import TextEncoder
 from attngan.runtime import checkpoint
 from attngan.runtime.machine import ranks_of
-from attngan.runtime.optimisation import Ema, learning_rate
+from attngan.runtime.optimisation import Ema, learning_rate, set_learning_rate
 from attngan.runtime.ranks import ALONE, Ranks, share_batch_norms
 from attngan.training import losses, teacher_losses
-from attngan.training.adversary import split_rows
 from attngan.training.damsm_config import DamsmTrainingConfig
 from attngan.training.feature_cache import FeatureCache
+from attngan.training.picture_batches import split_rows
 from datasets.captions import Vocabulary
 from datasets.loader import Batch, to_unit
 
@@ -78,7 +78,7 @@ def augment(pictures: Tensor, generator: torch.Generator, ranks: Ranks = ALONE) 
 
 
 class DamsmNetworks(nn.Module):
-    """The networks of one matching job and their loss.
+    """The networks of one DAMSM job and their loss.
 
     Args:
         ranks: the processes that train together; captions of all their shares are told apart.
@@ -106,19 +106,19 @@ class DamsmNetworks(nn.Module):
     ) -> dict[str, Tensor]:
         """The weighted sum as "loss", and its parts; `taught` is what a teacher makes of the same captions."""
         config, gather = self.config, self.ranks.gather
-        everyones = gather(species)
+        all_species = gather(species)
         parts: dict[str, Tensor] = {}
         total = torch.zeros((), device=species.device)
         if config.sentence_weight:
             scores = losses.sentence_scores(gather(condition.sentence), gather(pictures.pooled), config.gamma3)
-            parts["loss/sentence"] = losses.matching_loss(scores, everyones)
+            parts["loss/sentence"] = losses.matching_loss(scores, all_species)
             total = total + config.sentence_weight * parts["loss/sentence"]
         if config.words_weight:
             parts["loss/words"] = losses.words_loss(
                 gather(condition.words),
                 gather(condition.mask),
                 gather(pictures.regions),
-                everyones,
+                all_species,
                 group=config.words_group,
                 gammas={"gamma1": config.gamma1, "gamma2": config.gamma2, "gamma3": config.gamma3},
                 share=(self.ranks.rank, self.ranks.world),
@@ -197,15 +197,14 @@ class DamsmJob:
         factor = learning_rate(
             position, config.pictures, warm_up=min(2_000, config.pictures // 10), flat=0.3, final=0.02
         )
-        for group in self.optimizer.param_groups:
-            group["lr"] = config.learning_rate * factor
+        set_learning_rate(self.optimizer, config.learning_rate * factor)
         moved = batch.to(self.fabric.device)
         self.optimizer.zero_grad(set_to_none=True)
         values: dict[str, Tensor] = {}
         with self.fabric.autocast():
-            seen = self._see(moved, position)
+            inputs = self._image_inputs(moved, position)
         for rows in split_rows(len(batch), parts):
-            part = seen.of(rows) if isinstance(seen, TrunkFeatures) else seen[rows]
+            part = inputs.of(rows) if isinstance(inputs, TrunkFeatures) else inputs[rows]
             for name, value in self._learn(moved[rows], part, parts).items():
                 values[name] = values.get(name, 0) + value.detach() / parts
         self.ranks.average_gradients(self.weights)
@@ -214,18 +213,18 @@ class DamsmJob:
         self.ema.update(self.networks, position, config.batch_size)
         return values
 
-    def _see(self, batch: Batch, position: int) -> "Tensor | TrunkFeatures":
+    def _image_inputs(self, batch: Batch, position: int) -> "Tensor | TrunkFeatures":
         """What the part of the image encoder that learns is given: augmented pictures, or cached features."""
         if self.cache is not None:
-            whole = len(batch) * self.ranks.world
-            draws = np.random.default_rng([self.config.seed, 2, position]).integers(self.config.views, size=whole)
+            total = len(batch) * self.ranks.world
+            draws = np.random.default_rng([self.config.seed, 2, position]).integers(self.config.views, size=total)
             return self.cache.features(batch.index, self.ranks.share(torch.from_numpy(draws)).numpy())
         assert batch.pictures is not None
         generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + position)
         pictures = augment(to_unit(batch.pictures), generator, self.ranks)
         return pictures.contiguous(memory_format=torch.channels_last)
 
-    def _learn(self, batch: Batch, seen: "Tensor | TrunkFeatures", parts: int) -> dict[str, Tensor]:
+    def _learn(self, batch: Batch, inputs: "Tensor | TrunkFeatures", parts: int) -> dict[str, Tensor]:
         """Gradients of one of `parts` parts of a batch, and its losses."""
         image = self.networks.image
         with self.fabric.autocast():
@@ -234,7 +233,7 @@ class DamsmJob:
                 with torch.no_grad():
                     assert batch.tokens is not None
                     taught = Taught(self.teacher.encoder.encode(batch), batch.tokens)
-            features = image.project(seen) if isinstance(seen, TrunkFeatures) else image(seen)
+            features = image.project(inputs) if isinstance(inputs, TrunkFeatures) else image(inputs)
             values = self.networks.loss(features, self.caption.encode(batch), batch.species, taught)
         (values["loss"] / parts).backward()
         return values

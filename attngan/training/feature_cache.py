@@ -68,9 +68,9 @@ class FeatureCache:
         pictures = Pictures(corpus, indices, trunk.size)
         for view in range(self._views):
             for first in range(0, len(indices), 64):
-                chosen = [int(index) for index in indices[first : first + 64]]
-                rngs = [np.random.default_rng([view, index]) if view else None for index in chosen]
-                crops = np.stack([pictures.crop(index, rng) for index, rng in zip(chosen, rngs, strict=True)])
+                batch_indices = [int(index) for index in indices[first : first + 64]]
+                rngs = [np.random.default_rng([view, index]) if view else None for index in batch_indices]
+                crops = np.stack([pictures.crop(index, rng) for index, rng in zip(batch_indices, rngs, strict=True)])
                 batch = to_unit(torch.from_numpy(crops).permute(0, 3, 1, 2)).to(self._device)
                 with torch.no_grad():
                     features = trunk(batch)

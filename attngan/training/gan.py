@@ -10,7 +10,7 @@ from attngan.networks.condition import CaptionEncoder, Condition, concatenate
 from attngan.networks.generator import GENERATOR_KIND
 from attngan.networks.image_encoder import ImageEncoder
 from attngan.runtime import checkpoint
-from attngan.runtime.machine import make_fabric, ranks_of
+from attngan.runtime.machine import ranks_of, start
 from attngan.runtime.run import Run, describe, training_loop
 from attngan.training.gan_config import GanConfig
 from attngan.training.gan_job import KIND, GanJob
@@ -41,10 +41,7 @@ def train(
     Raises:
         InputError: for a corpus without what is needed, or a folder of another run.
     """
-    if config.threads:
-        torch.set_num_threads(config.threads)
-    torch.manual_seed(config.seed)
-    fabric = make_fabric(config.precision)
+    fabric = start(config)
     ranks = ranks_of(fabric)
     corpus = Corpus(config.corpus)
     run = Run(config.run, KIND, config, may_change=("threads",), ranks=ranks)
@@ -65,7 +62,7 @@ def train(
     )
     share = (ranks.rank, ranks.world)
     loader = make_loader(
-        "train", close_up=config.close_up, heard=True if speech else None, position=run.position, share=share
+        "train", close_up=config.close_up, speakers="training" if speech else "all", position=run.position, share=share
     )
     validation = make_loader("validation", augment=False)
     grid_condition = _grid_condition(validation, caption, fabric)
@@ -75,14 +72,14 @@ def train(
     def draw_grid() -> None:
         if not ranks.main:
             return
-        painting = job.paint(grid_condition.repeat(GRID_DRAWS), noise.repeat(len(grid_condition), 1))
-        for pictures in painting.pictures[config.freeze :]:
+        output = job.paint(grid_condition.repeat(GRID_DRAWS), noise.repeat(len(grid_condition), 1))
+        for pictures in output.pictures[config.freeze :]:
             run.grid(f"painted-{pictures.shape[-1]}", pictures, GRID_DRAWS * 2)
 
     def validate() -> None:
-        found = job.validate(validation, config.seed)
-        run.log({f"validation/{name}": value for name, value in found.items()})
-        about = {"generator": job.generator.arguments, "seen": run.position, "validation": found, **description}
+        scores = job.validate(validation, config.seed)
+        run.log({f"validation/{name}": value for name, value in scores.items()})
+        about = {"generator": job.generator.arguments, "seen": run.position, "validation": scores, **description}
         about = describe(config, kind=GENERATOR_KIND, **about)
         if ranks.main:
             checkpoint.save(weights, job.ema.network.state_dict(), about)
@@ -107,5 +104,5 @@ def _grid_condition(loader: Loader, caption: CaptionEncoder, fabric: Any) -> Con
         for batch in loader.once():
             condition = caption.encode(batch.to(fabric.device))
             conditions.append(Condition(condition.sentence.float(), condition.words.float(), condition.mask))
-    together = concatenate(conditions)
-    return together[torch.linspace(0, len(together) - 1, min(GRID_CAPTIONS, len(together))).long()]
+    condition = concatenate(conditions)
+    return condition[torch.linspace(0, len(condition) - 1, min(GRID_CAPTIONS, len(condition))).long()]

@@ -1,21 +1,15 @@
-"""The options of training the generator, and the networks that they describe."""
+"""The options of training the generator; networks are built from them in `gan_networks`."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
-from attngan.networks.discriminator import (
-    ConditionalDiscriminator,
-    Discriminator,
-    FeatureDiscriminator,
-    TextureDiscriminator,
-)
-from attngan.networks.generator import Generator
-from attngan.networks.image_encoder import ImageEncoder
-from attngan.runtime.machine import PRECISIONS
-from attngan.training.adversary import AUGMENTATIONS, LAST, TEXTURE
+from attngan.runtime.training_options import TrainingOptions
 from datasets import cli
 from datasets.errors import InputError
 
+AUGMENTATIONS = ("translation", "cutout")
 CONDITIONS = ("speech", "text")
 LOSSES = ("hinge", "bce")
 CLOSE_UP, PATCH = 128, 32  # px: a close-up, and the smallest that can be judged
@@ -23,11 +17,9 @@ PENALTIES = ("none", "r1", "ma-gp")
 
 
 @dataclass(frozen=True)
-class GanConfig:
+class GanConfig(TrainingOptions):
     """Options of training the generator."""
 
-    corpus: Path = Path("data/cub.h5")
-    """The corpus, made by scripts/prepare_cub.sh."""
     run: Path = Path("runs/gan")
     """Run folder; the same command again goes on there."""
     damsm: Path = Path("runs/damsm/best.safetensors")
@@ -94,35 +86,25 @@ class GanConfig:
     """Of all Adams."""
     final_rate: float = 0.1
     """What share of the learning rates is left at the end, after a cosine over the second half."""
-    pictures: int = 600_000
-    """Budget: how many real pictures are seen in all."""
     batch_size: int = 32
     """Pictures in a step, of all processes together."""
     accumulate: int = 1
     """Parts that a process works through its share of a step in, adding up gradients; more parts need less memory, and
     batch norm and the DAMSM loss see one part at a time."""
-    ema_pictures: float = 10_000
-    """Half-life of the averaged generator, in pictures."""
-    precision: str = "bf16-mixed"
-    """bf16-mixed or 32-true."""
     validate_every: int = 50_000
     """Pictures between validations (picture-caption match and Frechet distance on unseen species)."""
     grid_every: int = 20_000
     """Pictures between grids of fixed captions and noise."""
     checkpoint_every: int = 10_000
     """Pictures between checkpoints."""
-    log_every: int = 640
-    """Pictures between logged losses."""
-    threads: int = 0
-    """CPU threads; 0 leaves it to torch."""
-    seed: int = 0
-    """Of everything random."""
+
+    renamed: ClassVar[Mapping[str, str]] = {"warm_up": "discriminator_warmup"}
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         cli.check_choice("condition", self.condition, CONDITIONS)
         cli.check_choice("loss", self.loss, LOSSES)
         cli.check_choice("penalty", self.penalty, PENALTIES)
-        cli.check_choice("precision", self.precision, PRECISIONS)
         for part in self.augmentation:
             cli.check_choice("augmentation", part, AUGMENTATIONS)
         cli.check_range("stages", self.stages, 1, 8)
@@ -150,47 +132,12 @@ class GanConfig:
         for value in self.betas:
             cli.check_range("betas", value, 0, 0.9999)
         cli.check_range("final_rate", self.final_rate, 0, 1)
-        cli.check_range("batch_size", self.batch_size, 2, 65_536)
         cli.check_range("accumulate", self.accumulate, 1, self.batch_size // 2)
         if self.diversity_weight and self.batch_size % 2:
             raise InputError(f"--batch-size {self.batch_size}: give an even number, or --diversity-weight 0")
-        for name in ("pictures", "ema_pictures", "validate_every", "grid_every", "checkpoint_every", "log_every"):
-            cli.check_range(name, getattr(self, name), 1)
-        cli.check_range("threads", self.threads, 0, 1024)
-        cli.check_range("seed", self.seed, 0)
-
-    def generator(self) -> Generator:
-        """The generator that these options describe, with fresh weights."""
-        return Generator(
-            stages=self.stages,
-            base=self.base,
-            widths=self.widths,
-            blocks=self.blocks,
-            max_width=self.max_width,
-            affine=self.affine,
-            skip=self.skip,
-            attention=self.attention,
-        )
+        cli.check_range("grid_every", self.grid_every, 1)
 
     @property
     def close_up(self) -> int:
         """Side in px of the close-ups that are judged for their texture; 0 for none."""
         return min(CLOSE_UP, self.base * 2 ** (self.stages - 1) // 2) if self.texture_width else 0
-
-    def discriminators(self, image: ImageEncoder) -> dict[int, ConditionalDiscriminator]:
-        """One for each stage that trains, one that looks through the eyes of `image`, and one for texture."""
-        widths = self.discriminator_widths
-        found: dict[int, ConditionalDiscriminator] = {
-            stage: Discriminator(
-                resolution=self.base * 2**stage,
-                width=widths[min(stage, len(widths) - 1)],
-                max_width=self.discriminator_max_width,
-                spectral=self.spectral,
-            )
-            for stage in range(self.freeze, self.stages)
-        }
-        if self.feature_width:
-            found[LAST] = FeatureDiscriminator(image.trunk, width=self.feature_width, spectral=self.spectral)
-        if self.texture_width:
-            found[TEXTURE] = TextureDiscriminator(width=self.texture_width, spectral=self.spectral)
-        return found

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint as recompute
 
 from attngan.evaluation import distances, metrics
 from attngan.networks.condition import CaptionEncoder, Condition
@@ -13,28 +13,22 @@ from attngan.networks.generator import GeneratorOutput
 from attngan.networks.image_encoder import ImageEncoder
 from attngan.runtime import checkpoint
 from attngan.runtime.machine import ranks_of
-from attngan.runtime.optimisation import Ema, learning_rate
+from attngan.runtime.optimisation import Ema, learning_rate, set_learning_rate
 from attngan.runtime.ranks import share_batch_norms
 from attngan.training import growing, losses
-from attngan.training.adversary import LAST, TEXTURE, Adversary, Penalty, Pictures, close_ups, split_rows
+from attngan.training.adversary import Adversary, Penalty, Pictures
 from attngan.training.gan_config import GanConfig
+from attngan.training.gan_networks import (
+    FEATURES,
+    TEXTURE,
+    build_discriminators,
+    build_generator,
+    name_discriminators,
+)
+from attngan.training.picture_batches import close_ups, join_parts, pyramid, split_rows
 from datasets.loader import Batch, Loader, to_unit
 
 KIND = "gan"
-
-
-def pyramid(pictures: Tensor, stages: int) -> list[Tensor]:
-    """Real pictures [B, 3, S, S] at every stage's size, the smallest first; each halving averages 2x2 pixels."""
-    sizes = [pictures]
-    for _ in range(stages - 1):
-        sizes.append(torch.nn.functional.avg_pool2d(sizes[-1], 2))
-    return sizes[::-1]
-
-
-def together(parts: list[list[Tensor]], rows: list[Any]) -> list[Tensor]:
-    """The pictures of each stage, whose parts are `rows` of the batch, as one batch again."""
-    order = torch.from_numpy(np.concatenate(rows)).argsort()
-    return [torch.cat(stage)[order.to(stage[0].device)] for stage in zip(*parts, strict=True)]
 
 
 @dataclass
@@ -61,8 +55,8 @@ class GanJob:
         self.image, self.caption = image, caption
         self.device, self.ranks = fabric.device, ranks_of(fabric)
         self.ranks.check_batch(config.batch_size, config.accumulate)
-        self.generator = config.generator()
-        self.discriminators = config.discriminators(image)
+        self.generator = build_generator(config)
+        self.discriminators = build_discriminators(config, image)
         if config.init is not None:
             state = growing.read(config.init, KIND)
             growing.start_from(state, self.generator, self.discriminators, freeze=config.freeze, path=config.init)
@@ -87,11 +81,10 @@ class GanJob:
         )
 
     def step(self, batch: Batch, position: int) -> dict[str, Tensor]:
-        """Discriminators, then the generator, on one shared batch of paintings."""
-        config, parts = self.config, self.config.accumulate
+        """Discriminators, then the generator, on one shared batch of painted pictures."""
+        config = self.config
         flat_then_cosine = learning_rate(position, config.pictures, flat=0.5, final=config.final_rate)
-        for group in self.optimizer.param_groups:
-            group["lr"] = config.learning_rate * flat_then_cosine
+        set_learning_rate(self.optimizer, config.learning_rate * flat_then_cosine)
         self.adversary.set_learning_rate(config.discriminator_learning_rate * flat_then_cosine)
         batch = batch.to(self.device)
         assert batch.pictures is not None, "the loader was not asked for pictures"
@@ -101,87 +94,89 @@ class GanJob:
         self.generator.train()
         for module in self.frozen:
             module.eval()
-        subject, seen = self._subject(batch, draws)
-        everything = split_rows(len(batch), parts)
-        if parts == 1:
-            painting = self._paint(subject)
-            fake = painting.pictures
-        else:  # painted again, part by part, when it is the generator's turn: graphs of all parts need not be held
-            with torch.no_grad():
-                fake = together([self._paint(subject[rows]).pictures for rows in everything], everything)
+        inputs, real_sentence = self._inputs(batch, draws)
+        rows_of_parts = split_rows(len(batch), config.accumulate)
+        parts = [inputs[rows] for rows in rows_of_parts]
+        outputs = [self._paint(part) for part in parts]
+        fake = join_parts([output.pictures for output in outputs], rows_of_parts)
         values = self.adversary.train(
-            self._judged(real, draws, batch.close_ups),
-            self._judged(fake, draws),
-            seen,
+            self._by_discriminator(real, draws, batch.close_ups),
+            self._by_discriminator(fake, draws),
+            real_sentence,
             batch.species,
             self.fabric.autocast,
             draws,
-            subject.condition.sentence,
-            parts,
+            inputs.condition.sentence,
+            len(parts),
         )
         if position < config.discriminator_warmup:
             return values
         self.optimizer.zero_grad(set_to_none=True)
-        for rows in everything:
-            part = subject[rows]
-            losses_of_part = self._learn(part, painting if parts == 1 else self._paint(part), draws)
-            for name, value in losses_of_part.items():
-                values[name] = values.get(name, 0) + value / parts
+        for part, output in zip(parts, outputs, strict=True):
+            for name, value in self._learn(part, output, draws).items():
+                values[name] = values.get(name, 0) + value / len(parts)
         self.ranks.average_gradients(self.weights)
         self.optimizer.step()
         self.ema.update(self.generator, position, config.batch_size)
         return {"generator/adversarial": values.pop("generator/adversarial"), **values}  # first in the progress bar
 
-    def _subject(self, batch: Batch, draws: torch.Generator) -> tuple[GeneratorInputs, Tensor]:
+    def _inputs(self, batch: Batch, draws: torch.Generator) -> tuple[GeneratorInputs, Tensor]:
         """What is painted for a batch, and the sentences [B, D] of its real pictures."""
-        whole = len(batch) * self.ranks.world
-        noise = self.ranks.share(torch.randn(whole, self.generator.noise, generator=draws)).to(self.device)
+        total = len(batch) * self.ranks.world
+        noise = self.ranks.share(torch.randn(total, self.generator.noise, generator=draws)).to(self.device)
         width = self.generator.augmentation.project.out_features // 4
-        epsilon = self.ranks.share(torch.randn(whole, width, generator=draws)).to(self.device)
+        epsilon = self.ranks.share(torch.randn(total, width, generator=draws)).to(self.device)
         with self.fabric.autocast(), torch.no_grad():
             condition = self.caption.encode(batch)
         condition = Condition(condition.sentence.float(), condition.words.float(), condition.mask)
-        seen, species = condition.sentence, batch.species
+        sentence, species = condition.sentence, batch.species
         if self.config.diversity_weight:  # the first half of the captions twice, with two noises
             twice = torch.arange(len(batch), device=self.device) % (len(batch) // 2)
             condition, species = condition[twice], species[twice]
-        return GeneratorInputs(condition, species, noise, epsilon), seen
+        return GeneratorInputs(condition, species, noise, epsilon), sentence
 
-    def _paint(self, subject: GeneratorInputs) -> GeneratorOutput:
-        with self.fabric.autocast():
-            return self.generator(subject.condition, subject.noise, subject.epsilon)
+    def _paint(self, inputs: GeneratorInputs) -> GeneratorOutput:
+        """Paint a part of the batch; of several, the graph is computed again when gradients are, to save memory."""
 
-    def _judged(self, pictures: list[Tensor], draws: torch.Generator, photographed: Tensor | None = None) -> Pictures:
-        """Pictures of every stage as the adversary wants them, with close-ups: photographed, or cut from the last."""
-        resolution = self.config.close_up
-        if not resolution:
-            return pictures
-        closer = (
-            close_ups(pictures[-1], resolution, draws, self.ranks) if photographed is None else to_unit(photographed)
-        )
-        return {**dict(enumerate(pictures)), LAST: pictures[-1], TEXTURE: closer}
+        def paint() -> GeneratorOutput:
+            with self.fabric.autocast():
+                return self.generator(inputs.condition, inputs.noise, inputs.epsilon)
 
-    def _learn(self, subject: GeneratorInputs, painting: GeneratorOutput, draws: torch.Generator) -> dict[str, Tensor]:
+        return paint() if self.config.accumulate == 1 else recompute(paint, use_reentrant=False)
+
+    def _by_discriminator(
+        self, pictures: list[Tensor], draws: torch.Generator, photographed: Tensor | None = None
+    ) -> Pictures:
+        """What each discriminator judges of pictures of every stage; close-ups are photographed, or cut from them."""
+        judged = {str(resolution): x for resolution, x in zip(self.generator.resolutions, pictures, strict=True)}
+        judged[FEATURES] = pictures[-1]
+        if self.config.close_up and photographed is not None:
+            judged[TEXTURE] = to_unit(photographed)
+        elif self.config.close_up:
+            judged[TEXTURE] = close_ups(pictures[-1], self.config.close_up, draws, self.ranks)
+        return judged
+
+    def _learn(self, inputs: GeneratorInputs, output: GeneratorOutput, draws: torch.Generator) -> dict[str, Tensor]:
         """Gradients of the generator on one part of the batch, and its losses."""
-        config, pictures = self.config, painting.pictures
+        config, pictures = self.config, output.pictures
         with self.fabric.autocast():
             adversarial = self.adversary.generator_loss(
-                self._judged(pictures, draws), subject.condition.sentence, draws
+                self._by_discriminator(pictures, draws), inputs.condition.sentence, draws
             )
             total, values = adversarial, {"generator/adversarial": adversarial.detach()}
             if config.damsm_weight:
-                damsm = self.damsm_loss(pictures[-1], subject.condition, subject.species)
+                damsm = self.damsm_loss(pictures[-1], inputs.condition, inputs.species)
                 total = total + config.damsm_weight * damsm
                 values["generator/damsm"] = damsm.detach()
             if config.diversity_weight:
-                alike = losses.mode_seeking_loss(*pictures[-1].chunk(2), *subject.noise.chunk(2))
-                total = total + config.diversity_weight * alike
-                values["generator/alike"] = alike.detach()
+                similarity = losses.mode_seeking_loss(*pictures[-1].chunk(2), *inputs.noise.chunk(2))
+                total = total + config.diversity_weight * similarity
+                values["generator/alike"] = similarity.detach()
             if config.consistency_weight:
                 drift = losses.consistency_loss(pictures[max(0, config.freeze - 1) :])
                 total = total + config.consistency_weight * drift
                 values["generator/drift"] = drift.detach()
-            divergence = losses.kl_to_normal(painting.mean, painting.log_variance)
+            divergence = losses.kl_to_normal(output.mean, output.log_variance)
             total = total + config.kl_weight * divergence
             values["generator/divergence"] = divergence.detach()
         (total / config.accumulate).backward()
@@ -216,7 +211,7 @@ class GanJob:
         self.generator.load_state_dict(state["generator"])
         self.ema.network.load_state_dict(state["ema"])
         checkpoint.load_optimizer(self.optimizer, state["optimizer"])
-        self.adversary.load_state_dict(state["adversary"])
+        self.adversary.load_state_dict(name_discriminators(state["adversary"], self.config.base))
 
     @torch.no_grad()
     def paint(self, condition: Condition, noise: Tensor) -> GeneratorOutput:
@@ -228,7 +223,7 @@ class GanJob:
     def validate(self, loader: Loader, seed: int) -> dict[str, float]:
         """Retrieval between painted pictures and their captions, and the distance of their features from real ones."""
         draws = torch.Generator().manual_seed(seed)
-        found: dict[int, tuple[Tensor, ...]] = {}
+        features: dict[int, tuple[Tensor, ...]] = {}
         for number, first in enumerate(range(0, len(loader), loader.batch_size)):
             count = min(loader.batch_size, len(loader) - first)
             noise = torch.randn(count, self.generator.noise, generator=draws)
@@ -240,9 +235,9 @@ class GanJob:
             with self.fabric.autocast():
                 condition = self.caption.encode(moved)
                 painted = self.paint(condition, noise).pictures[-1]
-                wholes = [self.image(pictures).pooled for pictures in (to_unit(moved.pictures), painted)]
-            found[number] = (*(x.float().cpu() for x in (*wholes, condition.sentence)), batch.species)
-        real, fake, sentences, species = (torch.cat(parts) for parts in zip(*self.ranks.collect(found), strict=True))
+                pooled = [self.image(pictures).pooled for pictures in (to_unit(moved.pictures), painted)]
+            features[number] = (*(x.float().cpu() for x in (*pooled, condition.sentence)), batch.species)
+        real, fake, sentences, species = (torch.cat(parts) for parts in zip(*self.ranks.collect(features), strict=True))
         scores = metrics.retrieval(fake, sentences[None], species)
         scores["frechet"] = distances.frechet_distance(real, fake)
         return scores

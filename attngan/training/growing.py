@@ -8,6 +8,7 @@ from torch import Tensor
 from attngan.networks.discriminator import ConditionalDiscriminator
 from attngan.networks.generator import GENERATOR_KIND, Generator
 from attngan.runtime import checkpoint
+from attngan.training.gan_networks import name_discriminators
 from datasets.errors import InputError
 
 
@@ -22,7 +23,8 @@ def read(path: Path, kind: str) -> dict[str, Any]:
         InputError: for a file that is neither, or is damaged.
     """
     if checkpoint.kind_of(path) != GENERATOR_KIND:
-        return checkpoint.load(path, kind)[0]
+        state, description = checkpoint.load(path, kind)
+        return {**state, "adversary": name_discriminators(state["adversary"], description["config"]["base"])}
     weights, _ = checkpoint.load(path, GENERATOR_KIND)
     return {"generator": weights, "ema": weights, "adversary": {"networks": {}}}
 
@@ -30,7 +32,7 @@ def read(path: Path, kind: str) -> dict[str, Any]:
 def start_from(
     state: dict[str, Any],
     generator: Generator,
-    discriminators: dict[int, ConditionalDiscriminator],
+    discriminators: dict[str, ConditionalDiscriminator],
     *,
     freeze: int,
     path: Path,
@@ -50,26 +52,26 @@ def start_from(
         source = state["ema" if stage < freeze else "generator"]
         prefixes = ["augmentation.", "initial."] if stage == 0 else [f"refine.{stage - 1}."]
         prefixes.append(f"heads.{stage}.")
-        wanted = {name: value for name, value in source.items() if name.startswith(tuple(prefixes))}
-        own = generator.state_dict()
-        if not wanted and stage < freeze:
+        trained = _starting_with(prefixes, source)
+        fresh = generator.state_dict()
+        if not trained and stage < freeze:
             raise InputError(f"{path}: has no stage {stage + 1} to freeze; lower --freeze")
-        _check_fit(wanted, own, path)
+        _check_fit(trained, fresh, path)
         if stage < freeze:  # nothing of a frozen stage may stay as it was drawn
-            _check_fit({name: value for name, value in own.items() if name.startswith(tuple(prefixes))}, wanted, path)
-        generator.load_state_dict(wanted, strict=False)
-    for stage, network in discriminators.items():
-        prefix = f"{stage}."
-        trained = {
-            name.removeprefix(prefix): value
-            for name, value in state["adversary"]["networks"].items()
-            if name.startswith(prefix)
-        }
+            _check_fit(_starting_with(prefixes, fresh), trained, path)
+        generator.load_state_dict(trained, strict=False)
+    for name, network in discriminators.items():
+        theirs = _starting_with([f"{name}."], state["adversary"]["networks"])
+        trained = {key.removeprefix(f"{name}."): value for key, value in theirs.items()}
         _check_fit(trained, network.state_dict(), path)
         network.load_state_dict(trained, strict=False)
 
 
-def _check_fit(wanted: dict[str, Tensor], own: dict[str, Tensor], path: Path) -> None:
-    for name, value in wanted.items():
-        if name not in own or own[name].shape != value.shape:
+def _starting_with(prefixes: list[str], state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value for name, value in state.items() if name.startswith(tuple(prefixes))}
+
+
+def _check_fit(trained: dict[str, Tensor], fresh: dict[str, Tensor], path: Path) -> None:
+    for name, value in trained.items():
+        if name not in fresh or fresh[name].shape != value.shape:
             raise InputError(f"{path}: does not fit at {name}; give the --base, widths and --blocks of that run")

@@ -8,29 +8,30 @@ import gradio as gr
 
 from datasets import voices
 from s2i.app import texts, theme
-from s2i.app.comparing import Comparing
-from s2i.app.exploring import Exploring
-from s2i.app.painting import Painting
-from s2i.app.programs import Programs
-from s2i.app.recording import KEPT
-from s2i.app.recordings import MAX_SEED, Studio, any_seed
+from s2i.app.api import Api
+from s2i.app.backend import MAX_SEED, Backend, any_seed
+from s2i.app.compare_handlers import CompareHandlers
+from s2i.app.explore_handlers import ExploreHandlers
+from s2i.app.paint_handlers import PaintHandlers
+from s2i.app.uploads import KEEP_SECONDS
 
 FILES = Path(__file__).parent / "files"
-WAITING = 60  # people in the queue; the next is asked to come back
+MAX_THREADS = 4  # each that paints keeps threads and memory of its own
+QUEUE_SIZE = 60  # people in the queue; the next is asked to come back
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 PAINTING: dict[str, Any] = {"concurrency_id": "paint", "concurrency_limit": 1}
 
 
-def build(studio: Studio, examples: list[Path], address: str) -> gr.Blocks:
+def build(backend: Backend, examples: list[Path], address: str) -> gr.Blocks:
     """The page.
 
     Args:
-        studio: where everything is painted.
+        backend: holds the model.
         examples: recordings to click on, named after what they say.
         address: where the page will be, for the lines that call it from Python.
     """
     with gr.Blocks(title=texts.TITLE, analytics_enabled=False) as page:
-        described = gr.State(None, time_to_live=3 * KEPT)
+        described = gr.State(None, time_to_live=3 * KEEP_SECONDS)
         with gr.Row(equal_height=False, elem_id="top"):
             gr.HTML(texts.INTRODUCTION, elem_classes="intro", scale=1)
             dark = gr.Button("Light / dark", size="sm", elem_id="dark", scale=0, min_width=110)
@@ -59,17 +60,19 @@ def build(studio: Studio, examples: list[Path], address: str) -> gr.Blocks:
                 gr.Markdown(texts.MICROPHONE)
             with gr.Tab("From Python", id="python"):
                 gr.Markdown(texts.API.replace("{address}", address))
-        _programs(Programs(studio))
+        _api(Api(backend))
+        exploring = ExploreHandlers(backend)
         shown = [viewer, given.status, described, noise.seed, compared.said]
-        _answer_painting(Painting(studio), given, noise, explored, shown)
-        _answer_more(Comparing(studio), Exploring(studio), described, noise, compared, explored)
+        _answer_painting(PaintHandlers(backend), given, noise, explored, shown)
+        _answer_more(CompareHandlers(backend), exploring, described, noise, compared, explored)
         prepare.click(
-            Exploring(studio).files, [described, noise.seed, noise.sample], [files, files_status], **PAINTING, **PRIVATE
+            exploring.files, [described, noise.seed, noise.sample], [files, files_status], **PAINTING, **PRIVATE
         )
         dark.click(None, None, None, js=theme.DARK, **PRIVATE)
         page.load(None, None, None, js=theme.ON_LOAD, **PRIVATE)
-        page.unload(studio.close)
-    page.queue(max_size=WAITING, default_concurrency_limit=1)
+        page.unload(backend.close)
+    page.max_threads = MAX_THREADS
+    page.queue(max_size=QUEUE_SIZE, default_concurrency_limit=1)
     return page
 
 
@@ -153,7 +156,7 @@ def _explored() -> SimpleNamespace:
 
 
 def _answer_painting(
-    painting: Painting, given: SimpleNamespace, noise: SimpleNamespace, explored: SimpleNamespace, shown: list[Any]
+    painting: PaintHandlers, given: SimpleNamespace, noise: SimpleNamespace, explored: SimpleNamespace, shown: list[Any]
 ) -> None:
     described = shown[2]
     which = [noise.seed, noise.sample]
@@ -173,8 +176,8 @@ def _answer_painting(
 
 
 def _answer_more(
-    comparing: Comparing,
-    exploring: Exploring,
+    comparing: CompareHandlers,
+    exploring: ExploreHandlers,
     described: gr.State,
     noise: SimpleNamespace,
     compared: SimpleNamespace,
@@ -195,14 +198,14 @@ def _answer_more(
     )  # fmt: skip
 
 
-def _programs(programs: Programs) -> None:
+def _api(api: Api) -> None:
     """What programs call; nothing of it is seen."""
     with gr.Row(visible=False):
         recording = gr.Audio(type="filepath", label="recording")
         words = gr.Textbox(label="text")
         seed = gr.Number(0, label="seed")
-        pictures = gr.Gallery(format="png", label="pictures")
+        pictures = gr.File(label="pictures", file_count="multiple")
         speech, text = gr.Button(), gr.Button()
     public: dict[str, Any] = {**PAINTING, "api_visibility": "public"}
-    speech.click(programs.speech, [recording, seed], pictures, api_name="paint", **public)
-    text.click(programs.text, [words, seed], pictures, api_name="paint_text", **public)
+    speech.click(api.speech, [recording, seed], pictures, api_name="paint", **public)
+    text.click(api.text, [words, seed], pictures, api_name="paint_text", **public)

@@ -1,7 +1,7 @@
 """What the page says."""
 
 from datasets.captions import MAX_WORDS
-from s2i.app.recording import KEPT
+from s2i.app.uploads import KEEP_SECONDS
 
 TITLE = "Say a bird"
 INTRODUCTION = f"""<h1>{TITLE}</h1>
@@ -23,7 +23,7 @@ beak, the size. Of typed sentences the first {MAX_WORDS} words are read. Recordi
 some hours on two processor cores with synthetic voices: expect the right colours more often than a good bird.
 
 **Nothing leaves this computer.** Recordings are removed when you record another or leave the page, and at the
-latest {KEPT // 60} minutes after they were last of use.
+latest {KEEP_SECONDS // 60} minutes after they were last of use.
 """
 MICROPHONE = """
 1. Press **Record**; the browser asks whether this page may use the microphone: choose *Allow*.
@@ -50,7 +50,7 @@ One recording, painted three ways with the same noise: from the sound, by way of
 and by way of the words that were said.
 """
 DOWNLOAD = """
-The pictures, the attention of a spoken one, and a small JSON from which `scripts/generate.sh --seed` paints the same
+The pictures, the attention of a spoken one, and a small JSON from which `scripts/generate.sh --replay` paints the same
 picture again, bit for bit on the same machine.
 """
 SAID = "Painted as the typed way, and told to the held-out judge; direct painting never sees it."

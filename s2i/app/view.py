@@ -13,8 +13,8 @@ from torch import Tensor
 from s2i.model.pipeline import Pictures
 from s2i.model.session import Description, Words
 
-MAP_SIDE = 64  # of the attention maps that are sent
-BINS = 40
+MAP_SIZE = 64  # of the attention maps that are sent
+MEL_BINS = 40
 
 
 def viewer(described: Description, pictures: Pictures, words: Words | None = None, wanted: int = 4) -> dict[str, Any]:
@@ -28,7 +28,7 @@ def viewer(described: Description, pictures: Pictures, words: Words | None = Non
     attention: list[np.ndarray | None] = [None, *pictures.attention]
     mixed = described.ends is not None  # no part of such a mixture was ever said
     stages = [
-        {"side": stage.shape[1], "png": png(stage[0]), "attention": None if at is None or mixed else _maps(at[0])}
+        {"resolution": stage.shape[1], "png": png(stage[0]), "attention": None if at is None or mixed else _maps(at[0])}
         for stage, at in zip(pictures.stages, attention, strict=False)
     ]
     parts: list[dict[str, Any]]
@@ -55,16 +55,16 @@ def png(picture: np.ndarray) -> str:
 
 
 def _maps(attention: np.ndarray) -> dict[str, Any]:
-    """[R, R, T] as T maps of bytes, at most `MAP_SIDE` a side, and the share of each of T.
+    """[R, R, T] as T maps of bytes, at most `MAP_SIZE` a side, and the share of each of T.
 
     A byte is 255 times the square root of the attention, so that little of it is still told from none.
     """
-    side = len(attention)
-    if side > MAP_SIDE:
-        step = side // MAP_SIDE
-        attention = attention.reshape(MAP_SIDE, step, MAP_SIDE, step, -1).mean((1, 3))
+    resolution = len(attention)
+    if resolution > MAP_SIZE:
+        step = resolution // MAP_SIZE
+        attention = attention.reshape(MAP_SIZE, step, MAP_SIZE, step, -1).mean((1, 3))
     levels = np.round(255 * np.sqrt(attention.transpose(2, 0, 1))).astype(np.uint8)
-    return {"side": len(attention), "bytes": _text(levels), "mass": attention.mean((0, 1)).round(4).tolist()}
+    return {"resolution": len(attention), "bytes": _text(levels), "mass": attention.mean((0, 1)).round(4).tolist()}
 
 
 def _mel(log_mel: np.ndarray) -> dict[str, Any] | None:
@@ -72,7 +72,7 @@ def _mel(log_mel: np.ndarray) -> dict[str, Any] | None:
         return None
     low, high = np.percentile(log_mel, (20, 99.7))
     level = np.clip((log_mel - low) / max(1e-6, high - low), 0, 1)
-    return {"frames": len(log_mel), "bins": BINS, "bytes": _text((255 * level).astype(np.uint8))}
+    return {"frames": len(log_mel), "bins": MEL_BINS, "bytes": _text((255 * level).astype(np.uint8))}
 
 
 def _pcm(wave: Tensor) -> dict[str, Any]:
@@ -98,10 +98,10 @@ def card(title: str, words: str, picture: np.ndarray | None, lines: Sequence[str
     shown = "<div class='missing'>no picture</div>"
     if picture is not None:
         shown = f"<img src='{png(picture)}' alt='{html.escape(f'{title}: {words}')}' width='512' height='512'>"
-    told = "".join(f"<li>{html.escape(line)}</li>" for line in lines)
+    items = "".join(f"<li>{html.escape(line)}</li>" for line in lines)
     small = f"<p class='remark'>{html.escape(remark)}</p>" if remark else ""
     heading = f"<h3>{html.escape(title)}</h3><p>{html.escape(words)}</p>"
-    return f"<article class='card'>{heading}{shown}<ul>{told}</ul>{small}</article>"
+    return f"<article class='card'>{heading}{shown}<ul>{items}</ul>{small}</article>"
 
 
 def cards(parts: Sequence[str], kind: str = "three") -> str:

@@ -2,23 +2,27 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tyro.conf import Positional
 
 from datasets import cli
 from datasets.errors import InputError
-from datasets.recordings import Handler, print_each
-from s2i.emotion.speech_emotion import FILE, Emotion, SpeechEmotion
+from datasets.recordings import read_each
+from s2i.emotion import FILE
+
+if TYPE_CHECKING:
+    from s2i.emotion import Emotion
 
 
-def describe(emotion: Emotion) -> str:
+def describe(emotion: "Emotion") -> str:
     """What was heard, in one line for people."""
     shares = sorted(emotion.probabilities.items(), key=lambda item: -item[1])
-    told = ", ".join(f"{name} {share:.2f}" for name, share in shares)
+    probabilities = ", ".join(f"{name} {share:.2f}" for name, share in shares)
     sure = max(emotion.female, 1 - emotion.female)
     return (
         f"{emotion.label} ({emotion.certainty})\tvalence {emotion.valence:+.2f}, arousal {emotion.arousal:+.2f}\t"
-        f"{emotion.voice} voice ({sure:.2f})\t{told}"
+        f"{emotion.voice} voice ({sure:.2f})\t{probabilities}"
     )
 
 
@@ -39,14 +43,16 @@ def main(arguments: list[str]) -> int:
         'emotions, apart by tabs. "unlike its training" says not to believe the rest.'
     )
     config = cli.parse_tool(EmotionToolConfig, arguments, description=description)
-    if not config.recordings:
-        raise InputError("recordings: none given; name at least one recording, or a folder of them")
 
-    def prepare() -> Handler:
-        listener = SpeechEmotion.load(config.model)
-        return lambda wave, name: [f"{name}\t{describe(listener(wave))}"]
+    failures: list[InputError] = []
+    listener = None
+    for recording in read_each(config.recordings, failures):
+        if listener is None:
+            from s2i.emotion import SpeechEmotion
 
-    return print_each(config.recordings, prepare)
+            listener = SpeechEmotion.load(config.model)
+        print(f"{recording.name}\t{describe(listener(recording.wave))}", flush=True)
+    return 2 if failures else 0
 
 
 if __name__ == "__main__":

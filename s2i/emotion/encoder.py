@@ -1,7 +1,6 @@
-"""Our recogniser of emotion: convolutions over log-mels, attention over time, and a head for each thing to tell."""
+"""Our recogniser of emotion: convolutions over log-mels, attention over time, and a head for each attribute."""
 
 import math
-from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -17,12 +16,12 @@ from s2i.model.speech_encoder import MaskedConv, SpeechEncoder
 TRUNKS = ("bands", "sen")
 
 
-class Heard(NamedTuple):
-    """What a recogniser makes of B recordings.
+class EmotionOutput(NamedTuple):
+    """What a recogniser predicts of B recordings.
 
     Attributes:
         emotion: logits [B, C].
-        voice: logits [B, 2] over `VOICES`, or None of a network that does not tell it.
+        voice: logits [B, 2] over `VOICES`, or None of a network without such a head.
         intensity: logit [B] that the emotion is strong, or None.
         embedding: [B, E] that the logits are linear in, or None.
     """
@@ -146,71 +145,16 @@ class EmotionEncoder(nn.Module):
         x = x - audio.masked_mean(x, mask).mean(-1, keepdim=True)
         return (x / self.scale).where(mask[..., None], 0.0)
 
-    def forward(self, mels: Tensor, mask: Tensor) -> Heard:
-        """Hear normalised log-mels [B, T, 40] with mask [B, T]."""
+    def forward(self, mels: Tensor, mask: Tensor) -> EmotionOutput:
+        """Predict from normalised log-mels [B, T, 40] with mask [B, T]."""
         states, mask = self.trunk(mels, mask)
         weights = masked_softmax(self.attention(states).float(), mask[:, None], dim=2)
         mean = (weights * states).sum(2)
         deviation = ((weights * states.square()).sum(2) - mean.square()).clamp(min=1e-4).sqrt()
         embedding = torch.cat([mean, deviation], 1)
         x = self.dropout(embedding)
-        return Heard(self.to_emotion(x), self.to_voice(x), self.to_intensity(x)[:, 0], embedding)
+        return EmotionOutput(self.to_emotion(x), self.to_voice(x), self.to_intensity(x)[:, 0], embedding)
 
-    def hear(self, mels: Tensor, mask: Tensor) -> Heard:
-        """The same of log-mels as `datasets.audio.log_mel` gives them, trimmed."""
+    def predict(self, mels: Tensor, mask: Tensor) -> EmotionOutput:
+        """Predict from log-mels [B, T, 40] as `datasets.audio.log_mel` gives them, trimmed, with mask [B, T]."""
         return self(self.normalise(mels, mask), mask)
-
-
-def fit_temperature(logits: Tensor, labels: Tensor) -> float:
-    """The temperature by which logits [N, C] are to be divided so that their softmax is a calibrated confidence.
-
-    It minimises the mean negative log-likelihood of `labels` [N] (Guo et al. 2017, section 4.2), found by golden
-    section between 0.1 and 10, since the loss has one minimum in 1 / temperature.
-    """
-
-    def loss(log_temperature: float) -> float:
-        return float(F.cross_entropy(logits / math.exp(log_temperature), labels))
-
-    low, high, share = math.log(0.1), math.log(10.0), (math.sqrt(5) - 1) / 2
-    for _ in range(40):
-        a, b = high - share * (high - low), low + share * (high - low)
-        low, high = (low, b) if loss(a) < loss(b) else (a, high)
-    return math.exp((low + high) / 2)
-
-
-class Familiarity:
-    """How unlike the training recordings something is: a Mahalanobis distance of embeddings (Lee et al. 2018).
-
-    The embeddings are reduced to the directions in which training recordings vary most; a distance is from the nearest
-    emotion's centre, with one covariance for all, in units of the training recordings' median.
-
-    Args:
-        statistics: what `measure` gave.
-    """
-
-    def __init__(self, statistics: Mapping[str, Tensor]) -> None:
-        self.statistics = dict(statistics)
-
-    @classmethod
-    def measure(cls, embeddings: Tensor, labels: Tensor, directions: int = 32) -> "Familiarity":
-        """Learn from embeddings [N, E] of training recordings and their emotions [N]."""
-        embeddings = embeddings.double()
-        middle = embeddings.mean(0)
-        basis = torch.linalg.svd(embeddings - middle, full_matrices=False)[2][:directions].T  # [E, D]
-        reduced = (embeddings - middle) @ basis
-        there = labels.unique()
-        centres = torch.stack([reduced[labels == label].mean(0) for label in there])
-        within = reduced - centres[torch.searchsorted(there, labels)]
-        covariance = within.T @ within / len(within)
-        covariance += 1e-3 * covariance.diagonal().mean() * torch.eye(len(covariance), dtype=torch.double)
-        whiten = torch.linalg.cholesky(torch.linalg.inv(covariance))
-        statistics = {"middle": middle, "project": basis @ whiten, "centres": centres @ whiten}
-        found = cls({**statistics, "unit": torch.ones((), dtype=torch.double)})
-        found.statistics["unit"] = found.distance(embeddings).median()
-        return cls({name: value.float() for name, value in found.statistics.items()})
-
-    def distance(self, embeddings: Tensor) -> Tensor:
-        """Distances [N] of embeddings [N, E]; half of the training recordings have less than 1."""
-        s = self.statistics
-        reduced = (embeddings.to(s["middle"].dtype) - s["middle"]) @ s["project"]
-        return torch.cdist(reduced, s["centres"]).amin(1) / s["unit"]

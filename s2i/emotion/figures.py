@@ -10,100 +10,105 @@ from torch import Tensor
 
 from datasets.ravdess import EMOTIONS
 from s2i.emotion import features as emotion_features
-from s2i.emotion.encoder import fit_temperature
-from s2i.emotion.networks import PUBLISHED, RECOGNISERS
-from s2i.emotion.protocols import (
-    CHOSEN_ON,
-    INDEPENDENT,
-    PROTOCOLS,
+from s2i.emotion.dataset import Labels
+from s2i.emotion.experiments import CLEAN, CONDITIONS, Context, Experiment, features_of
+from s2i.emotion.metrics import (
     accuracy,
     calibration_error,
     confusion,
-    over_trials,
-    summarise,
+    fit_temperature,
+    mean_and_std,
+    over_splits,
 )
-from s2i.emotion.recognisers import CLEAN, CONDITIONS, Context, Job, features_of
-from s2i.emotion.training import Labels
+from s2i.emotion.protocols import INDEPENDENT, PROTOCOLS, VALIDATION_FOLDS
+from s2i.emotion.recognisers import PUBLISHED, RECOGNISERS
 
-Results = Mapping[Job, Mapping[str, Tensor]]
+Results = Mapping[Experiment, Mapping[str, Tensor]]
 STEADY_SHARE = 0.005  # of recordings that are left out when the steadiest is looked for
 KNOWN_SHARE = 0.95  # of recordings of actors never heard that the threshold of familiarity lets pass
 
 
-def matrix(context: Context, job: Job, result: Mapping[str, Tensor], condition: str = CLEAN) -> np.ndarray:
-    """Confusion matrix [C, C] of a job under a condition, over the classes of its recogniser."""
-    recogniser = RECOGNISERS[job.recogniser]
-    truth = recogniser.labels(Labels.of(context.recordings).emotion)[job.trial.test]
-    told = result[f"emotion/{condition}"].argmax(1)
-    return confusion(truth.numpy(), told.numpy(), len(recogniser.classes))
+def matrix(
+    context: Context, experiment: Experiment, result: Mapping[str, Tensor], condition: str = CLEAN
+) -> np.ndarray:
+    """Confusion matrix [C, C] of an experiment under a condition, over the classes of its recogniser."""
+    recogniser = RECOGNISERS[experiment.recogniser]
+    truth = recogniser.labels(Labels.of(context.recordings).emotion)[experiment.split.test]
+    predicted = result[f"emotion/{condition}"].argmax(1)
+    return confusion(truth.numpy(), predicted.numpy(), len(recogniser.classes))
 
 
 def figures(context: Context, results: Results, folds: int) -> dict[str, Any]:
     """All figures, in the shape of emotion.json without its `meta`."""
-    chosen: dict[tuple[str, str], list[Job]] = defaultdict(list)
-    starts: dict[str, list[Job]] = defaultdict(list)
-    for job in results:
-        if job.start is not None:
-            starts[job.start].append(job)
+    groups: dict[tuple[str, str], list[Experiment]] = defaultdict(list)
+    initialisations: dict[str, list[Experiment]] = defaultdict(list)
+    for experiment in results:
+        if experiment.initialisation is not None:
+            initialisations[experiment.initialisation].append(experiment)
         else:
-            chosen[job.trial.protocol, job.recogniser].append(job)
-    found: dict[str, Any] = {}
+            groups[experiment.split.protocol, experiment.recogniser].append(experiment)
+    report: dict[str, Any] = {}
     for protocol in PROTOCOLS:
-        found[protocol] = {
-            name: _row(context, {job: results[job] for job in chosen[protocol, name]})
+        report[protocol] = {
+            name: _row(context, {experiment: results[experiment] for experiment in groups[protocol, name]})
             for name in RECOGNISERS
-            if chosen[protocol, name]
+            if groups[protocol, name]
         }
-    ours = {job: results[job] for job in chosen[INDEPENDENT, "ours"]}
+    ours = {experiment: results[experiment] for experiment in groups[INDEPENDENT, "ours"]}
     if ours:
-        found["voice_attribute"] = _voices(context, ours)
-        found["calibration"] = _calibration(context, ours, folds)
-        found["folds_not_chosen_on"] = over_trials(
-            [matrix(context, job, each) for job, each in ours.items() if job.trial.number % folds not in CHOSEN_ON]
+        report["voice_attribute"] = _voices(context, ours)
+        report["calibration"] = _calibration(context, ours, folds)
+        report["folds_not_chosen_on"] = over_splits(
+            [
+                matrix(context, experiment, each)
+                for experiment, each in ours.items()
+                if experiment.split.number % folds not in VALIDATION_FOLDS
+            ]
         )
         best = max(
-            (found[INDEPENDENT][name]["accuracy"] for name in PUBLISHED if name in found[INDEPENDENT]), default=0
+            (report[INDEPENDENT][name]["accuracy"] for name in PUBLISHED if name in report[INDEPENDENT]), default=0
         )
-        found["ahead_of_best_published"] = found[INDEPENDENT]["ours"]["accuracy"] - best
-    alexnet = {job: results[job] for job in chosen[INDEPENDENT, "alexnet"]}
+        report["ahead_of_best_published"] = report[INDEPENDENT]["ours"]["accuracy"] - best
+    alexnet = {experiment: results[experiment] for experiment in groups[INDEPENDENT, "alexnet"]}
     if alexnet:
-        found["voice_attribute_alexnet"] = _voices(context, alexnet)
-    found["one_sex_in_training"] = {
-        f"trained on {heard}, tested on {other}": _row(context, {job: results[job]})
-        for job in chosen["one_sex", "ours"]
-        for heard, other in [("women", "men") if job.trial.number == 0 else ("men", "women")]
+        report["voice_attribute_alexnet"] = _voices(context, alexnet)
+    report["one_sex_in_training"] = {
+        f"trained on {sex}, tested on {other}": _row(context, {experiment: results[experiment]})
+        for experiment in groups["one_sex", "ours"]
+        for sex, other in [("women", "men") if experiment.split.number == 0 else ("men", "women")]
     }
-    found["beginnings"] = {
-        start: over_trials([matrix(context, job, results[job]) for job in jobs]) for start, jobs in starts.items()
+    report["beginnings"] = {
+        name: over_splits([matrix(context, experiment, results[experiment]) for experiment in experiments])
+        for name, experiments in initialisations.items()
     }
-    return found
+    return report
 
 
 def _row(context: Context, results: Results) -> dict[str, Any]:
     """Accuracy and so on of one recogniser under one protocol; under the conditions as well where they were tested."""
-    matrices = [matrix(context, job, result) for job, result in results.items()]
+    matrices = [matrix(context, experiment, result) for experiment, result in results.items()]
     name = next(iter(results)).recogniser
-    row: dict[str, Any] = {**over_trials(matrices), "trials": len(matrices), "confusion": np.sum(matrices, 0).tolist()}
+    row: dict[str, Any] = {**over_splits(matrices), "trials": len(matrices), "confusion": np.sum(matrices, 0).tolist()}
     row["recordings_tested"] = int(np.sum(matrices))
     if len(RECOGNISERS[name].classes) != len(EMOTIONS):
         row["classes"] = len(RECOGNISERS[name].classes)
         row["accuracy_of_eight"] = float(np.mean([_of_eight(context, *each) for each in results.items()]))
     for condition in CONDITIONS:
         if all(f"emotion/{condition}" in result for result in results.values()):
-            distorted = [matrix(context, job, result, condition) for job, result in results.items()]
-            row[condition] = over_trials(distorted)
+            distorted = [matrix(context, experiment, result, condition) for experiment, result in results.items()]
+            row[condition] = over_splits(distorted)
     return row
 
 
-def _of_eight(context: Context, job: Job, result: Mapping[str, Tensor]) -> float:
-    """Accuracy over the eight emotions of a recogniser that has no word for some: those it always gets wrong."""
-    counts = matrix(context, job, result)
-    classes = RECOGNISERS[job.recogniser].classes
-    truth = Labels.of(context.recordings).emotion[job.trial.test].numpy()
-    told = result[f"emotion/{CLEAN}"].argmax(1).numpy()
-    nameless = [k for k, emotion in enumerate(EMOTIONS) if emotion not in classes]
-    lent = int(((told == classes.index("neutral")) & np.isin(truth, nameless)).sum())
-    return accuracy(counts) - lent / max(1, len(truth))
+def _of_eight(context: Context, experiment: Experiment, result: Mapping[str, Tensor]) -> float:
+    """Accuracy over the eight emotions of a recogniser without a class for some: those it always gets wrong."""
+    counts = matrix(context, experiment, result)
+    classes = RECOGNISERS[experiment.recogniser].classes
+    truth = Labels.of(context.recordings).emotion[experiment.split.test].numpy()
+    predicted = result[f"emotion/{CLEAN}"].argmax(1).numpy()
+    missing = [k for k, emotion in enumerate(EMOTIONS) if emotion not in classes]
+    by_merging = int(((predicted == classes.index("neutral")) & np.isin(truth, missing)).sum())
+    return accuracy(counts) - by_merging / max(1, len(truth))
 
 
 def _voices(context: Context, results: Results) -> dict[str, Any]:
@@ -112,11 +117,11 @@ def _voices(context: Context, results: Results) -> dict[str, Any]:
 
     def of(condition: str) -> dict[str, float]:
         right = [
-            float((result[f"voice/{condition}"].argmax(1) == labels[job.trial.test]).float().mean())
-            for job, result in results.items()
+            float((result[f"voice/{condition}"].argmax(1) == labels[experiment.split.test]).float().mean())
+            for experiment, result in results.items()
         ]
-        told = summarise(right)
-        return {"accuracy": told["mean"], "std": told["std"]}
+        summary = mean_and_std(right)
+        return {"accuracy": summary["mean"], "std": summary["std"]}
 
     present = [name for name in CONDITIONS if all(f"voice/{name}" in result for result in results.values())]
     return {**of(CLEAN), **{name: of(name) for name in present}}
@@ -132,12 +137,12 @@ def _calibration(context: Context, results: Results, folds: int) -> dict[str, An
     before: list[np.ndarray] = []
     after: list[np.ndarray] = []
     rights, passed, nats = [], [], []
-    for job, result in results.items():
-        others = [(o, r) for o, r in results.items() if o.trial.number % folds != job.trial.number % folds]
+    for experiment, result in results.items():
+        others = [(o, r) for o, r in results.items() if o.split.number % folds != experiment.split.number % folds]
         if not others:
             return {}
         temperature = temperature_of(context, dict(others))
-        truth, logits = labels[job.trial.test], result[f"emotion/{CLEAN}"]
+        truth, logits = labels[experiment.split.test], result[f"emotion/{CLEAN}"]
         for divisor, into in ((1.0, before), (temperature, after)):
             into.append((logits / divisor).softmax(1).amax(1).numpy())
         nats.append(float(torch.nn.functional.cross_entropy(logits / temperature, truth)))
@@ -163,7 +168,7 @@ def temperature_of(context: Context, results: Results) -> float:
     """The temperature fitted on the unheard actors of all `results` together."""
     labels = Labels.of(context.recordings).emotion
     logits = torch.cat([result[f"emotion/{CLEAN}"] for result in results.values()])
-    return fit_temperature(logits, torch.cat([labels[job.trial.test] for job in results]))
+    return fit_temperature(logits, torch.cat([labels[experiment.split.test] for experiment in results]))
 
 
 def threshold_of(results: Results) -> float:
@@ -173,16 +178,16 @@ def threshold_of(results: Results) -> float:
 
 def steadiest_of(context: Context) -> float:
     """The liveliness in dB that all but one in 200 recordings have with noise 20 dB below, as it may be in a room."""
-    found = [emotion_features.liveliness(mel) for mel in features_of(context, "noise 20 dB").mels]
-    return float(np.quantile(found, STEADY_SHARE))
+    liveliness = [emotion_features.liveliness(mel) for mel in features_of(context, "noise 20 dB").mels]
+    return float(np.quantile(liveliness, STEADY_SHARE))
 
 
-def lines(found: Mapping[str, Any]) -> list[str]:
+def lines(report: Mapping[str, Any]) -> list[str]:
     """The main figures for people, a line each."""
-    told = []
+    summary = []
     for protocol in PROTOCOLS:
-        for name, row in found.get(protocol, {}).items():
-            told.append(f"{protocol:18} {name:8} {row['accuracy']:.3f} ± {row['std']:.3f}  F1 {row['macro_f1']:.3f}")
-    if voice := found.get("voice_attribute"):
-        told.append(f"{'voice attribute':27} {voice['accuracy']:.3f} ± {voice['std']:.3f}")
-    return told
+        for name, row in report.get(protocol, {}).items():
+            summary.append(f"{protocol:18} {name:8} {row['accuracy']:.3f} ± {row['std']:.3f}  F1 {row['macro_f1']:.3f}")
+    if voice := report.get("voice_attribute"):
+        summary.append(f"{'voice attribute':27} {voice['accuracy']:.3f} ± {voice['std']:.3f}")
+    return summary

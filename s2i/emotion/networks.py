@@ -1,15 +1,12 @@
-"""The published recognisers of emotion, each a small network, and ours: one table of them."""
+"""The networks of the published recognisers of emotion."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from datasets.ravdess import EMOTIONS, VOICES
-from s2i.emotion.encoder import EmotionEncoder, Heard
+from s2i.emotion.encoder import EmotionOutput
 from s2i.emotion.features import N_FEATURES, N_MFCC, PATCH, WINDOWS
 
 FACES = ("neutral", "happy", "sad", "angry", "fearful", "disgust", "surprised")
@@ -20,7 +17,7 @@ class Standardised(nn.Module):
     """Gives every input mean 0 and variance 1 over the training recordings, without which these networks learn little.
 
     Args:
-        shape: of one input; statistics are kept for its last dimension.
+        size: of the last dimension of an input, for each of which statistics are kept.
     """
 
     mean: Tensor
@@ -51,9 +48,9 @@ class Mlp(Standardised):
             nn.Linear(N_FEATURES, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, len(EMOTIONS))
         )
 
-    def forward(self, x: Tensor) -> Heard:
-        """Hear [B, 1, 180]."""
-        return Heard(self.layers(self.scaled(x)[:, 0]))
+    def forward(self, x: Tensor) -> EmotionOutput:
+        """Predict from [B, 1, 180]."""
+        return EmotionOutput(self.layers(self.scaled(x)[:, 0]))
 
 
 class Lstm(Standardised):
@@ -69,10 +66,10 @@ class Lstm(Standardised):
             nn.Dropout(dropout), nn.Linear(2 * hidden, 64), nn.ReLU(), nn.Dropout(dropout), nn.Linear(64, len(EMOTIONS))
         )
 
-    def forward(self, x: Tensor) -> Heard:
-        """Hear [B, 5, 180]."""
+    def forward(self, x: Tensor) -> EmotionOutput:
+        """Predict from [B, 5, 180]."""
         last = self.lstm(self.scaled(x))[1][0]  # [2, B, hidden], of each direction
-        return Heard(self.layers(last.movedim(0, 1).flatten(1)))
+        return EmotionOutput(self.layers(last.movedim(0, 1).flatten(1)))
 
 
 class WindowCnn(Standardised):
@@ -93,9 +90,9 @@ class WindowCnn(Standardised):
             nn.Linear(2 * width * (N_FEATURES // 16), len(EMOTIONS)),
         )
 
-    def forward(self, x: Tensor) -> Heard:
-        """Hear [B, 5, 180]."""
-        return Heard(self.layers(self.scaled(x)))
+    def forward(self, x: Tensor) -> EmotionOutput:
+        """Predict from [B, 5, 180]."""
+        return EmotionOutput(self.layers(self.scaled(x)))
 
 
 class MfccCnn(Standardised):
@@ -115,16 +112,16 @@ class MfccCnn(Standardised):
             nn.Linear(2 * width * (N_MFCC // 4), len(FACES)),
         )
 
-    def forward(self, x: Tensor) -> Heard:
-        """Hear [B, 1, 40]."""
-        return Heard(self.layers(self.scaled(x)))
+    def forward(self, x: Tensor) -> EmotionOutput:
+        """Predict from [B, 1, 40]."""
+        return EmotionOutput(self.layers(self.scaled(x)))
 
 
 class AlexNet(Standardised):
     """AlexNet's five convolutions and three poolings at a quarter of its widths, over MFSC patches [B, P, 3, 40, 40].
 
     The stride of 4 and the kernel of 11 are those of pictures of 224 px; a patch of 40 takes 2 and 5. A recording is
-    what its patches say on average. The voice is told from the same features.
+    what its patches say on average. The voice is predicted from the same features.
     """
 
     def __init__(
@@ -151,66 +148,15 @@ class AlexNet(Standardised):
         self.to_emotion = nn.Linear(hidden, len(EMOTIONS))
         self.to_voice = nn.Linear(hidden, len(VOICES))
 
-    def forward(self, x: Tensor) -> Heard:
-        """Hear [B, P, 3, 40, 40]; the logits are the logarithms of probabilities averaged over patches."""
+    def forward(self, x: Tensor) -> EmotionOutput:
+        """Predict from [B, P, 3, 40, 40]; the logits are the logarithms of probabilities averaged over patches."""
         count = x.shape[1]
         scaled = self.scaled(x.flatten(0, 1).movedim(1, -1)).movedim(-1, 1)
         features = self.layers(self.convs(scaled.contiguous()))
 
-        def together(logits: Tensor) -> Tensor:
+        def average(logits: Tensor) -> Tensor:
             return logits.unflatten(0, (-1, count)).float().log_softmax(2).logsumexp(1) - float(
                 torch.tensor(count).log()
             )
 
-        return Heard(together(self.to_emotion(features)), together(self.to_voice(features)))
-
-
-@dataclass(frozen=True)
-class Recogniser:
-    """A row of the table: a network, what it sees, and how it is trained."""
-
-    title: str
-    """Its name for people."""
-    network: Callable[..., nn.Module]
-    """Makes it, with fresh weights; takes the arguments `options`."""
-    sees: str
-    """A key of `training.Features`: means, windows, mfcc, patches or mels."""
-    published: float | None
-    """The accuracy that was published, a fraction."""
-    epochs: int
-    """Times that it sees each training recording."""
-    learning_rate: float
-    """Of AdamW, at its highest."""
-    batch_size: int = 32
-    """Recordings in a step."""
-    weight_decay: float = 0.01
-    """Of AdamW."""
-    classes: tuple[str, ...] = EMOTIONS
-    """What it tells apart."""
-    smoothing: float = 0.0
-    """Of the labels."""
-    options: tuple[tuple[str, Any], ...] = ()
-    """Arguments of the network."""
-
-    def build(self) -> nn.Module:
-        """The network with fresh weights."""
-        return self.network(**dict(self.options))
-
-    def labels(self, emotions: Tensor) -> Tensor:
-        """Indices [N] into `EMOTIONS` as indices into `classes`."""
-        places = [self.classes.index(name if name in self.classes else "neutral") for name in EMOTIONS]
-        return torch.tensor(places)[emotions]
-
-
-RECOGNISERS = {
-    "lstm": Recogniser(
-        "LSTM in both directions, five windows of 180 features", Lstm, "windows", 0.75, 90, 3e-3, 64, smoothing=0.1
-    ),
-    "cnn": Recogniser("CNN, five windows of 180 features", WindowCnn, "windows", 0.56, 40, 3e-3, 64, smoothing=0.1),
-    "mlp": Recogniser("MLP, 180 features", Mlp, "means", 0.62, 60, 3e-3, 64),
-    "conv1d": Recogniser("1-D CNN, 40 MFCC means, 7 classes", MfccCnn, "mfcc", 0.458, 40, 3e-3, 64, classes=FACES),
-    "alexnet": Recogniser("AlexNet, MFSC patches 40 x 40 x 3", AlexNet, "patches", None, 40, 1e-3, smoothing=0.1),
-    "ours": Recogniser("ours, log-mels", EmotionEncoder, "mels", None, 100, 2e-3, weight_decay=0.05, smoothing=0.1),
-}
-"""In the order of tables."""
-PUBLISHED = tuple(name for name in RECOGNISERS if name != "ours")
+        return EmotionOutput(average(self.to_emotion(features)), average(self.to_voice(features)))

@@ -1,11 +1,13 @@
-"""Sounds that are no acted emotion, to see whether a recogniser notices: noises, tones, and voices of programs."""
+"""Novelty detection: how unlike the training recordings a sound is, and out-of-distribution sounds to test it on."""
+
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
 from datasets import audio, voices
 
-COUNT = 12  # of each kind
+COUNT = 12  # sounds of each kind
 SECONDS = 3.0
 SENTENCES = (
     "this bird has a red head and black wings",
@@ -14,8 +16,49 @@ SENTENCES = (
 )
 
 
-def foreign_waves(count: int = COUNT) -> dict[str, list[Tensor]]:
-    """For each kind of sound `count` waves [N] at 16 kHz; the same ones every time on the same machine."""
+class MahalanobisDetector:
+    """The Mahalanobis distance of embeddings from those of training (Lee et al. 2018).
+
+    The embeddings are reduced to the directions in which training recordings vary most; a distance is from the nearest
+    emotion's centre, with one covariance for all, in units of the training recordings' median.
+
+    Args:
+        statistics: what `measure` gave.
+    """
+
+    def __init__(self, statistics: Mapping[str, Tensor]) -> None:
+        self.statistics = dict(statistics)
+
+    @classmethod
+    def measure(cls, embeddings: Tensor, labels: Tensor, directions: int = 32) -> "MahalanobisDetector":
+        """Learn from embeddings [N, E] of training recordings and their emotions [N]."""
+        embeddings = embeddings.double()
+        mean = embeddings.mean(0)
+        basis = torch.linalg.svd(embeddings - mean, full_matrices=False)[2][:directions].T  # [E, D]
+        reduced = (embeddings - mean) @ basis
+        classes = labels.unique()
+        centres = torch.stack([reduced[labels == label].mean(0) for label in classes])
+        within = reduced - centres[torch.searchsorted(classes, labels)]
+        covariance = within.T @ within / len(within)
+        covariance += 1e-3 * covariance.diagonal().mean() * torch.eye(len(covariance), dtype=torch.double)
+        whiten = torch.linalg.cholesky(torch.linalg.inv(covariance))
+        statistics = {"middle": mean, "project": basis @ whiten, "centres": centres @ whiten}
+        detector = cls({**statistics, "unit": torch.ones((), dtype=torch.double)})
+        detector.statistics["unit"] = detector.distance(embeddings).median()
+        return cls({name: value.float() for name, value in detector.statistics.items()})
+
+    def distance(self, embeddings: Tensor) -> Tensor:
+        """Distances [N] of embeddings [N, E]; half of the training recordings have less than 1."""
+        s = self.statistics
+        reduced = (embeddings.to(s["middle"].dtype) - s["middle"]) @ s["project"]
+        return torch.cdist(reduced, s["centres"]).amin(1) / s["unit"]
+
+
+def novel_sounds(count: int = COUNT) -> dict[str, list[Tensor]]:
+    """Out-of-distribution sounds: noises, tones, clicks and synthetic voices, `count` waves [N] of each at 16 kHz.
+
+    They are the same every time on the same machine.
+    """
     generator = torch.Generator().manual_seed(0)
     size = round(SECONDS * audio.SAMPLE_RATE)
     time = torch.arange(size) / audio.SAMPLE_RATE

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from datasets.files import replacing, write_text
-from s2i.emotion.networks import RECOGNISERS
+from s2i.emotion.experiments import CONDITIONS
 from s2i.emotion.protocols import INDEPENDENT, PROTOCOLS, RANDOM
-from s2i.emotion.recognisers import CONDITIONS
+from s2i.emotion.recognisers import RECOGNISERS
 
 NAME = "emotion"
 TITLES = {RANDOM: "random split (actors known)", INDEPENDENT: "actors never heard"}
@@ -54,15 +54,15 @@ def draw(report: Mapping[str, Any], path: Path) -> None:
             axis.set_yticks(range(len(classes)), classes, fontsize=7)
             axis.set_title(f"{name}, {TITLES[protocol]}\n{100 * row['accuracy']:.1f} %", fontsize=9)
     figure.supylabel("acted", fontsize=9)
-    figure.supxlabel("told; numbers are percent of the line", fontsize=9)
+    figure.supxlabel("recognised; numbers are percent of the line", fontsize=9)
     with replacing(path) as temporary:
         figure.savefig(temporary, dpi=110, metadata={"Software": None})
 
 
-def _percent(row: Mapping[str, float] | None, key: str = "accuracy", spread: str = "std") -> str:
+def _percent(row: Mapping[str, float] | None, key: str = "accuracy", deviation: str = "std") -> str:
     if row is None:
         return ""
-    return f"{100 * row[key]:.1f} ± {100 * row[spread]:.1f}"
+    return f"{100 * row[key]:.1f} ± {100 * row[deviation]:.1f}"
 
 
 def page(report: Mapping[str, Any]) -> str:
@@ -85,11 +85,13 @@ def page(report: Mapping[str, Any]) -> str:
     for name, recogniser in RECOGNISERS.items():
         if name not in random and name not in independent:
             continue
-        told = "" if recogniser.published is None else f"{100 * recogniser.published:.1f}"
-        cells = [recogniser.title, told]
-        for rows in (random, independent):
-            cells += [_percent(rows.get(name)), _percent(rows.get(name), "macro_f1", "macro_f1_std")]
-        cells.append(" + ".join(str(rows[name].get("trials", "")) for rows in (random, independent) if name in rows))
+        published = "" if recogniser.published is None else f"{100 * recogniser.published:.1f}"
+        cells = [recogniser.title, published]
+        for results in (random, independent):
+            cells += [_percent(results.get(name)), _percent(results.get(name), "macro_f1", "macro_f1_std")]
+        cells.append(
+            " + ".join(str(results[name].get("trials", "")) for results in (random, independent) if name in results)
+        )
         text.append(f"| {' | '.join(cells)} |")
     text += [
         "",
@@ -100,7 +102,9 @@ def page(report: Mapping[str, Any]) -> str:
         "",
     ]
     if seven := independent.get("conv1d"):
-        eight = [f"{100 * rows['conv1d']['accuracy_of_eight']:.1f} %" for rows in (random, independent) if rows]
+        eight = [
+            f"{100 * results['conv1d']['accuracy_of_eight']:.1f} %" for results in (random, independent) if results
+        ]
         text += [
             f"The 1-D CNN tells {seven['classes']} classes apart, those of a face data set; calm counts as neutral. Of "
             f"the eight emotions it gets {' and '.join(eight)} right.",
@@ -150,8 +154,8 @@ def _hard(independent: Mapping[str, Any]) -> list[str]:
 def _limits(report: Mapping[str, Any]) -> list[str]:
     """Ours: what it begins with, one sex in training, voice, calibration, and what it says to other sounds."""
     lines = ["## Ours", ""]
-    for told, row in report.get("one_sex_in_training", {}).items():
-        lines.append(f"- {told[0].upper()}{told[1:]}: {100 * row['accuracy']:.1f} %.")
+    for title, row in report.get("one_sex_in_training", {}).items():
+        lines.append(f"- {title[0].upper()}{title[1:]}: {100 * row['accuracy']:.1f} %.")
     if voice := report.get("voice_attribute"):
         lines.append(f"- Voice attribute (female/male), actors never heard: {_percent(voice)} %.")
     if other := report.get("voice_attribute_alexnet"):
@@ -164,23 +168,23 @@ def _limits(report: Mapping[str, Any]) -> list[str]:
         )
     for start, row in report.get("beginnings", {}).items():
         lines.append(f"- Begun with {start}: {_percent(row)} % (validation, first fold's actors left out).")
-    if told := report.get("calibration"):
+    if fit := report.get("calibration"):
         lines.append(
-            f"- Calibration on actors never heard: confidence {100 * told['mean_confidence']:.1f} % on average, "
-            f"expected calibration error {100 * told['expected_error']:.1f} % with a temperature of "
-            f"{told['temperature']:.2f} (fitted on others), {100 * told['expected_error_without']:.1f} % without. "
-            f"Of the surer half of its answers {100 * told['accuracy_of_surer_half']:.1f} % are right, of the others "
-            f"{100 * told['accuracy_of_other_half']:.1f} %."
+            f"- Calibration on actors never heard: confidence {100 * fit['mean_confidence']:.1f} % on average, "
+            f"expected calibration error {100 * fit['expected_error']:.1f} % with a temperature of "
+            f"{fit['temperature']:.2f} (fitted on others), {100 * fit['expected_error_without']:.1f} % without. "
+            f"Of the surer half of its answers {100 * fit['accuracy_of_surer_half']:.1f} % are right, of the others "
+            f"{100 * fit['accuracy_of_other_half']:.1f} %."
         )
         lines.append(
-            f'- "Unlike its training" is said of {100 * (1 - told["unheard_actors_found_familiar"]):.1f} % of the '
+            f'- "Unlike its training" is said of {100 * (1 - fit["unheard_actors_found_familiar"]):.1f} % of the '
             "recordings of actors never heard"
             + "".join(f", {100 * share:.0f} % of {kind}" for kind, share in report.get("foreign_sounds", {}).items())
             + "."
         )
-    if taken := report.get("speed"):
+    if speed := report.get("speed"):
         size = report["meta"]["shipped"]["bytes"] / 1e6
-        lines.append(f"- {size:.2f} MB; 3 s of voice take {taken['milliseconds_of_3_s']:.0f} ms on the machine below.")
+        lines.append(f"- {size:.2f} MB; 3 s of voice take {speed['milliseconds_of_3_s']:.0f} ms on the machine below.")
     if machine := report["meta"].get("machine"):
         lines += ["", f"Machine: {machine}; commit {report['meta']['commit']}."]
     return [*lines, ""]

@@ -12,11 +12,12 @@ from attngan.runtime import checkpoint
 from datasets import audio, cli
 from datasets.errors import InputError
 from datasets.ravdess import EMOTIONS, VOICES
+from s2i.emotion import FILE
 from s2i.emotion import features as emotion_features
-from s2i.emotion.encoder import EmotionEncoder, Familiarity
+from s2i.emotion.encoder import EmotionEncoder
+from s2i.emotion.novelty import MahalanobisDetector
 
 EMOTION_KIND = "emotion-encoder"
-FILE = "emotion.safetensors"
 SHORTEST = 8  # frames: what the network halves three times
 SURE = 0.5  # confidence from which an answer is called likely
 CIRCUMPLEX: dict[str, float | None] = {
@@ -97,7 +98,7 @@ class SpeechEmotion:
 
     Args:
         network: trained on log-mels.
-        familiarity: of its training recordings.
+        detector: tells the distance from its training recordings.
         temperature: that its logits are divided by, for calibrated probabilities.
         threshold: distance from which a recording is unlike those of training.
         steadiest: dB by which the loudness of any voice goes up and down at least.
@@ -106,13 +107,13 @@ class SpeechEmotion:
     def __init__(
         self,
         network: EmotionEncoder,
-        familiarity: Familiarity,
+        detector: MahalanobisDetector,
         *,
         temperature: float,
         threshold: float,
         steadiest: float = 0.0,
     ) -> None:
-        self.network, self.familiarity = network.eval(), familiarity
+        self.network, self.detector = network.eval(), detector
         self.temperature, self.threshold, self.steadiest = temperature, threshold, steadiest
 
     @classmethod
@@ -127,13 +128,13 @@ class SpeechEmotion:
         network = checkpoint.build(EmotionEncoder, about, "network", path)
         try:
             checkpoint.load_weights(network, state["network"], path)
-            familiarity = Familiarity({name: value.float() for name, value in state["familiarity"].items()})
+            detector = MahalanobisDetector({name: value.float() for name, value in state["familiarity"].items()})
             limits = {name: float(about[name]) for name in ("temperature", "threshold", "steadiest")}
         except (KeyError, TypeError, ValueError) as error:
             if isinstance(error, InputError):
                 raise
             raise InputError(f"{path}: lacks {error}; copy it again, or train it again") from error
-        return cls(network.requires_grad_(False), familiarity, **limits)
+        return cls(network.requires_grad_(False), detector, **limits)
 
     @torch.inference_mode()
     def __call__(self, recording: audio.AnyRecording) -> Emotion:
@@ -147,20 +148,20 @@ class SpeechEmotion:
         """
         mel = emotion_features.trim(audio.log_mel(audio.waveform(recording)))
         mel = F.pad(mel.T[None], (0, max(0, SHORTEST - len(mel))), mode="replicate")[0].T
-        heard = self.network.hear(mel[None], torch.ones(1, len(mel), dtype=torch.bool))
-        assert heard.voice is not None
-        assert heard.intensity is not None
-        assert heard.embedding is not None
-        shares = (heard.emotion[0] / self.temperature).softmax(0).tolist()
+        output = self.network.predict(mel[None], torch.ones(1, len(mel), dtype=torch.bool))
+        assert output.voice is not None
+        assert output.intensity is not None
+        assert output.embedding is not None
+        shares = (output.emotion[0] / self.temperature).softmax(0).tolist()
         probabilities = dict(zip(EMOTIONS, shares, strict=True))
         valence, arousal = valence_and_arousal(probabilities)
-        distance = float(self.familiarity.distance(heard.embedding)[0])
+        distance = float(self.detector.distance(output.embedding)[0])
         return Emotion(
             probabilities=probabilities,
             valence=valence,
             arousal=arousal,
-            female=float(heard.voice[0].softmax(0)[0]),
-            intensity=float(heard.intensity[0].sigmoid()),
+            female=float(output.voice[0].softmax(0)[0]),
+            intensity=float(output.intensity[0].sigmoid()),
             distance=distance,
             familiar=distance <= self.threshold and emotion_features.liveliness(mel) >= self.steadiest,
         )

@@ -89,10 +89,10 @@ def trainings(name: str, stages: Sequence[GanConfig], runs: Path) -> list[GanCon
         half = first.pictures // 2
         text = replace(first, condition="text", pictures=half, final_rate=1.0)  # its rate falls in the second half
         parts[:1] = [(f"{side}-text", text), (side, replace(first, pictures=first.pictures - half))]
-    found: list[GanConfig] = []
+    configs: list[GanConfig] = []
     for suffix, config in parts:
         start: dict[str, Any] = {}
-        if found:
-            start = {"init": found[-1].run / "checkpoint.safetensors", "freeze": config.stages - 1}
-        found.append(replace(config, run=runs / f"{name}-{suffix}", **start, **row.changes))
-    return found
+        if configs:
+            start = {"init": configs[-1].run / "checkpoint.safetensors", "freeze": config.stages - 1}
+        configs.append(replace(config, run=runs / f"{name}-{suffix}", **start, **row.changes))
+    return configs

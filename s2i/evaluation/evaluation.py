@@ -2,8 +2,7 @@
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -12,236 +11,195 @@ from torch import Tensor
 from tqdm import tqdm
 
 from attngan.evaluation import retrieval, scores
-from attngan.evaluation.evaluators import REAL, Evaluators, RealStatistics, Seen, together
+from attngan.evaluation.evaluators import REAL, Evaluators, Observations, RealStatistics, concatenate
 from attngan.evaluation.inception import InceptionExtractor
 from attngan.evaluation.metrics import retrieval as retrieval_scores
 from attngan.networks import encoders
-from datasets import cli
-from datasets.corpus import Corpus
-from datasets.errors import InputError
+from attngan.runtime.device import find_device
+from datasets.corpus import Corpus, Speakers
 from datasets.files import sha256
-from datasets.loader import Loader, Pictures, to_unit
-from s2i.evaluation import baselines, painters, transcripts
+from datasets.loader import Loader
+from s2i.evaluation import baselines, models
 from s2i.evaluation.cache import Cache
-from s2i.evaluation.painters import Painter, Trials
-from s2i.model import model_folder
+from s2i.evaluation.evaluate_config import EvaluateConfig
+from s2i.evaluation.evaluation_set import EvaluationSet
+from s2i.evaluation.models import ComparedModel
+from s2i.evaluation.transcripts import transcribe
+from s2i.model.model_folder import DAMSM, SPEECH
 from s2i.model.speech_encoder import load_speech_encoder
 from s2i.model.transcribe import recogniser, word_error_rate
 
 CHUNK = 256  # pictures between two results that are kept
-
-
-@dataclass(frozen=True)
-class EvaluateConfig:
-    """What is scored, on what, and by what."""
-
-    models: str = ",".join(baselines.NAMES)
-    """Rows of the table, separated by commas."""
-    samples: int = 0
-    """Test captions to paint; 0 for all."""
-    draws: int = 2
-    """Times that each caption is painted, with other noise, for the error bar of the Frechet distance."""
-    splits: int = 10
-    """Splits of the Inception Score."""
-    resolution: int = 128
-    """Side in px of the stage that is scored, the same of all models."""
-    noise_samples: int = 200
-    """Recordings of each condition in which direct and transcribed are compared; 0 leaves the comparison out."""
-    seed: int = 0
-    """Of everything random."""
-    folder: Path | None = None
-    """Folder of pictures that another model made, to be scored alone."""
-    table: Path | None = None
-    """CSV of those pictures: image, and caption or recording or both; without it only quality is scored."""
-    corpus: Path = Path("data/cub.h5")
-    """The corpus whose test split is painted; not needed for --folder."""
-    model: Path = cli.repository() / "pretrained"
-    """Folder of the shipped model."""
-    baselines: Path = cli.repository() / "pretrained/baselines"
-    """Folder of the other rows, made by scripts/train_baselines.sh."""
-    evaluators: Path = cli.repository() / "pretrained/evaluators"
-    """Folder of classifier, judge and statistics, made by scripts/train_evaluators.sh."""
-    text_free: Path = Path("runs/damsm-free/best.safetensors")
-    """Text-free DAMSM, for its retrieval; left out of that block where it is missing."""
-    drawn: Path = Path("runs/drawn/drawn.json")
-    """What scripts/measure_drawn.sh found on drawn birds; left out of the results where it is missing."""
-    inception: Path | None = None
-    """The ImageNet weights of pytorch-fid (pt_inception-2015-12-05-6726825d.pth), for the literature's FID."""
-    bird_inception: Path | None = None
-    """State dict of torchvision's inception_v3 tuned on birds, for the literature's Inception Score."""
-    bird_background: bool = False
-    """Whether the first class of those bird weights is a background that is left out, as in StackGAN's own."""
-    recogniser: Path | None = None
-    """Recogniser of the row transcribe: a folder with one, or with Whisper; by default learnt from the corpus."""
-    work: Path = Path("outputs/evaluation")
-    """Folder of results so far: the same command goes on from them."""
-    output: Path = Path("outputs/evaluation/results.json")
-    """Where the results go; page, pictures and curves go beside it. pretrained/results.json is that of the README."""
-
-    def __post_init__(self) -> None:
-        baselines.check(self.names)
-        for name in ("samples", "noise_samples", "seed"):
-            cli.check_range(name, getattr(self, name), 0)
-        cli.check_range("draws", self.draws, 1, 100)
-        cli.check_range("splits", self.splits, 1, 1000)
-        if 0 < self.samples < max(2, self.splits):
-            raise InputError(f"--samples {self.samples}: fewer than --splits {self.splits}; give more samples")
-        if self.table is not None and self.folder is None:
-            raise InputError(f"--table {self.table}: describes the pictures of --folder; give that as well")
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The rows that are asked for."""
-        return tuple(name.strip() for name in self.models.split(",") if name.strip())
+BATCH = 32  # pictures looked at together
+TRANSCRIPTS = "transcripts.jsonl"
 
 
 class Evaluation:
-    """One evaluation: what all its rows share.
+    """One evaluation: what all its rows share; each part is loaded when it is first used.
 
     Raises:
-        InputError: for a missing or damaged corpus, evaluator or weights file.
+        InputError: for a missing or damaged corpus, evaluator or weights file, or a device that is not there.
     """
 
     def __init__(self, config: EvaluateConfig) -> None:
         self.config = config
-        self.cache = Cache(config.work)
-        self.evaluators = load_evaluators(config)
+        self.device = find_device(config.device)
         self.corpus = Corpus(config.corpus)
-        self.trials = Trials.of(self.corpus, config.samples, config.seed)
-        self.identity = {
+
+    @cached_property
+    def cache(self) -> Cache:
+        """Results so far."""
+        return Cache(self.config.work)
+
+    @cached_property
+    def evaluators(self) -> Evaluators:
+        """What looks at the pictures."""
+        return load_evaluators(self.config).to(self.device)
+
+    @cached_property
+    def samples(self) -> EvaluationSet:
+        """What all models paint."""
+        return EvaluationSet.of(self.corpus, self.config.samples, self.config.seed)
+
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """What all results depend on."""
+        return {
             "corpus": [self.corpus.config, self.corpus.sources],
             "evaluators": self.evaluators.identity,
-            "samples": len(self.trials),
-            "seed": config.seed,
-            "resolution": config.resolution,
+            "samples": len(self.samples),
+            "seed": self.config.seed,
+            "resolution": self.config.resolution,
+            "device": self.device.type,
         }
-        self._heard: list[str] | None = None
 
-    def real(self) -> Seen:
-        """What is seen in the photographs of the trials."""
-        return self._in_chunks("real", {}, self.photographs)
+    @cached_property
+    def transcripts(self) -> list[str]:
+        """The words that the recogniser understands of the samples' recordings."""
+        config, samples = self.config, self.samples
+        listener = recogniser(config.corpus, config.recogniser)
+        return transcribe(self.corpus, samples.recordings, listener, self.cache.folder / TRANSCRIPTS)
 
-    def photographs(self, chosen: torch.Tensor) -> Tensor:
-        """The photographs of trials `chosen`, [N, 3, S, S] in [-1, 1]."""
-        reader = Pictures(self.corpus, self.trials.pictures[chosen.numpy()], self.config.resolution)
-        crops = [torch.from_numpy(reader.crop(int(k), None).copy()) for k in self.trials.pictures[chosen.numpy()]]
-        return to_unit(torch.stack(crops).permute(0, 3, 1, 2))
+    def model(self, name: str) -> ComparedModel:
+        """The model of a row."""
+        config = self.config
+        return models.load(
+            name, model=config.model, baselines=config.baselines, device=self.device, precision=config.precision
+        )
+
+    def photographs(self, rows: Tensor) -> Tensor:
+        """The photographs of some samples, [N, 3, S, S] in [-1, 1]."""
+        return self.samples.photographs(rows, self.config.resolution)
+
+    def pictures(self, name: str, model: ComparedModel, draw: int, rows: Tensor) -> Tensor:
+        """What the model of a row paints of some samples, [N, 3, S, S], with the noise of `draw`, the same for all."""
+        samples, config = self.samples, self.config
+        texts = self.transcripts if name == "transcribe" else samples.captions
+        condition = model.encode([texts[row] for row in rows], lambda: samples.mels(rows))
+        return model.paint(condition, samples.seeds(rows, config.seed, draw), config.resolution)[-1]
 
     def statistics(self) -> RealStatistics:
         """Of all test photographs: as they were shipped, or by the extractor that was asked for instead."""
         config = self.config
         if config.inception is None:
             return RealStatistics.load(config.evaluators / REAL, self.evaluators.extractor)
-        return RealStatistics.of(self.real().features, self.evaluators.extractor.features_identity)
+        return RealStatistics.of(self.look_at_photographs().features, self.evaluators.extractor.features_identity)
 
-    def words(self) -> list[str]:
-        """What the recogniser hears in the recordings of the trials."""
-        if self._heard is None:
-            listener = recogniser(self.config.corpus, self.config.recogniser)
-            self._heard = transcripts.transcribe(
-                self.corpus, self.trials.recordings, listener, self.cache.folder / "transcripts.jsonl"
-            )
-        return self._heard
+    def look_at_photographs(self) -> Observations:
+        """What the evaluators see in the photographs of the samples."""
+        return self._look("real", {}, self.photographs)
 
-    def painting(self, name: str, painter: Painter, draw: int) -> Callable[[Tensor], Tensor]:
-        """What paints trials `chosen`, with the noise of `draw`, which is the same for all models."""
-        texts = self.words() if name == "transcribe" else self.trials.captions
-
-        def paint(chosen: Tensor) -> Tensor:
-            places = chosen.tolist()
-            if painter.spoken:
-                condition = painter.listen([self.corpus.mel(int(self.trials.recordings[k])) for k in places])
-            else:
-                condition = painter.read([texts[k] for k in places])
-            seeds = [(self.config.seed, draw, int(self.trials.pictures[k])) for k in places]
-            return painter.paint(condition, seeds, self.config.resolution)
-
-        return paint
-
-    def painted(self, name: str, painter: Painter) -> list[Seen]:
-        """What is seen in what `painter` makes of the trials, for each draw."""
-        told = {"painter": painter.identity}
-        if name == "transcribe":
-            told["words"] = str(self.words())
+    def look_at_pictures(self, name: str, model: ComparedModel) -> list[Observations]:
+        """What they see in what the model of a row paints, for each draw."""
+        identity = {"model": model.identity, **({"words": str(self.transcripts)} if name == "transcribe" else {})}
         return [
-            self._in_chunks(name, {**told, "draw": draw}, self.painting(name, painter, draw))
+            self._look(name, {**identity, "draw": draw}, partial(self.pictures, name, model, draw))
             for draw in range(self.config.draws)
         ]
 
-    def _in_chunks(self, name: str, identity: dict[str, Any], make: Callable[[Tensor], Tensor]) -> Seen:
+    def _look(self, name: str, identity: dict[str, Any], make: Callable[[Tensor], Tensor]) -> Observations:
+        """What the evaluators see in what `make` gives of rows of the samples, chunk by chunk, each kept on disk."""
         parts = []
-        chunks = torch.arange(len(self.trials)).split(CHUNK)
-        for number, chosen in enumerate(tqdm(chunks, desc=name, unit="chunk", file=sys.stderr)):
-            told = {**self.identity, **identity, "chunk": number}
-            kept = self.cache.arrays(name, told, partial(self._look_at, make, chosen))
-            parts.append(Seen(**kept))
-        return together(parts)
+        chunks = torch.arange(len(self.samples)).split(CHUNK)
+        for number, rows in enumerate(tqdm(chunks, desc=name, unit="chunk", file=sys.stderr)):
+            key = {**self.identity, **identity, "chunk": number}
+            parts.append(Observations(**self.cache.arrays(name, key, partial(self._look_at, make, rows))))
+        return concatenate(parts)
 
-    def _look_at(self, make: Callable[[Tensor], Tensor], chosen: Tensor) -> dict[str, Tensor]:
-        return vars(together([self.evaluators.look(part) for part in make(chosen).split(32)]))
+    def _look_at(self, make: Callable[[Tensor], Tensor], rows: Tensor) -> dict[str, Tensor]:
+        return vars(concatenate([self.evaluators.look(part) for part in make(rows).split(BATCH)]))
 
     def row(self, name: str, matched: Tensor, judged: Tensor, real: RealStatistics) -> dict[str, Any]:
         """All scores of one row; `matched` and `judged` are its captions as both encoders read them."""
-        config, trials = self.config, self.trials
+        config, samples = self.config, self.samples
         options = {"splits": config.splits, "seed": config.seed}
-        found: dict[str, Any] = {"about": baselines.about(name)}
+        row: dict[str, Any] = {"about": baselines.about(name)}
         if name == "real":
-            seen = self.real()
-            found |= scores.between_halves(seen, **options)
+            seen = self.look_at_photographs()
+            row |= scores.between_halves(seen, **options)
         else:
-            painter = painters.load(name, model=config.model, baselines=config.baselines)
-            draws = self.painted(name, painter)
+            model = self.model(name)
+            draws = self.look_at_pictures(name, model)
             seen = draws[0]
-            found |= scores.quality(draws, real, **options)
-            found["budget_pictures"] = baselines.BUDGETS.get(name, painter.budget)
-        found |= scores.consistency(seen, matched, judged, trials.captions, trials.species, seed=config.seed)
+            row |= scores.quality(draws, real, **options)
+            row["budget_pictures"] = baselines.BUDGETS.get(name, model.budget)
+        row |= scores.consistency(seen, matched, judged, samples.captions, samples.species, seed=config.seed)
         if name == "transcribe":
-            found["word_error_rate"] = word_error_rate(trials.captions, self.words())
-        return found
+            row["word_error_rate"] = word_error_rate(samples.captions, self.transcripts)
+        return row
+
+    def table(self) -> dict[str, Any]:
+        """The rows that are asked for."""
+        real = self.statistics()
+        matched, judged = (
+            encoder.read(self.samples.captions) for encoder in (self.evaluators.matcher, self.evaluators.judge)
+        )
+        return {name: self.row(name, matched, judged, real) for name in self.config.names}
 
     def retrieval(self) -> dict[str, dict[str, float]]:
         """How well the encoders find test photographs, without any painting."""
-        config, found = self.config, {}
-        damsm, speech = config.model / model_folder.DAMSM, config.model / model_folder.SPEECH
-        kinds: list[tuple[str, Path, Path, tuple[bool, bool] | None]] = [
+        config = self.config
+        damsm, speech = config.model / DAMSM, config.model / SPEECH
+        kinds: list[tuple[str, Path, Path, Speakers | None]] = [
             ("text", damsm, damsm, None),
-            ("seen_voices", damsm, speech, (True, True)),
-            ("unseen_voices", damsm, speech, (False, True)),
-            ("unseen_engines", damsm, speech, (False, False)),
+            ("seen_voices", damsm, speech, "training"),
+            ("unseen_voices", damsm, speech, "held-out voices"),
+            ("unseen_engines", damsm, speech, "held-out engines"),
         ]
-        kinds = [kind for kind in kinds if kind[3] is None or self._spoken(*kind[3])]
+        kinds = [kind for kind in kinds if kind[3] is None or self._spoken(kind[3])]
         if config.text_free.is_file():
             kinds += [
-                ("text_free", config.text_free, config.text_free, (False, True)),
-                ("text_free_seen_voices", config.text_free, config.text_free, (True, True)),
+                ("text_free", config.text_free, config.text_free, "held-out voices"),
+                ("text_free_seen_voices", config.text_free, config.text_free, "training"),
             ]
         else:
             print(f"warning: {config.text_free}: not there, so no retrieval by the text-free encoders", file=sys.stderr)
-        for name, image, caption, heard in kinds:
-            told = {**self.identity, "files": [sha256(image), sha256(caption)], "heard": heard}
-            measure = partial(self._retrieve, image, caption, heard)
-            found[name] = self.cache.plain(f"retrieval-{name}", told, measure)
-        return found
+        measures = {}
+        for name, image, caption, speakers in kinds:
+            key = {**self.identity, "files": [sha256(image), sha256(caption)], "speakers": speakers}
+            measure = partial(self._retrieve, image, caption, speakers)
+            measures[name] = self.cache.plain(f"retrieval-{name}", key, measure)
+        return measures
 
-    def _spoken(self, heard: bool, engine_heard: bool) -> bool:
-        """Whether test pictures have recordings in voices that are heard in training or not, of engines that are."""
-        owned = self.corpus.recordings_by_picture(heard, engine_heard)
+    def _spoken(self, speakers: Speakers) -> bool:
+        """Whether test pictures have recordings by some speakers."""
+        owned = self.corpus.recordings_by_picture(speakers)
         return any(len(owned[index]) for index in self.corpus.pictures_of("test"))
 
-    def _retrieve(self, image_file: Path, caption_file: Path, heard: tuple[bool, bool] | None) -> dict[str, float]:
+    def _retrieve(self, image_file: Path, caption_file: Path, speakers: Speakers | None) -> dict[str, float]:
+        """Retrieval by written captions, or by the recordings of `speakers`."""
         image, _ = encoders.load_image_encoder(image_file)
         options: dict[str, Any] = {"batch_size": 64, "size": image.trunk.size}
         caption: Any
-        if heard is None:
+        if speakers is None:
             caption, vocabulary = encoders.load_text_encoder(caption_file)
             loader = Loader(self.corpus, "test", words=vocabulary, **options)
         else:
             caption = load_speech_encoder(caption_file)
-            voice, engine = heard
-            loader = Loader(self.corpus, "test", speech=True, heard=voice, engine_heard=engine, **options)
-        rounds = 2 if heard is None else 1  # of the ten written captions, as training measures
-        seen = retrieval.embed(image, caption, loader, rounds, torch.device("cpu"))
-        return retrieval_scores(*seen, seed=self.config.seed)
+            loader = Loader(self.corpus, "test", speech=True, speakers=speakers, **options)
+        rounds = 2 if speakers is None else 1  # of the ten written captions, as training measures
+        embedded = retrieval.embed(image.to(self.device), caption.to(self.device), loader, rounds, self.device)
+        return retrieval_scores(*embedded, seed=self.config.seed)
 
 
 def load_evaluators(config: EvaluateConfig) -> Evaluators:
@@ -250,9 +208,9 @@ def load_evaluators(config: EvaluateConfig) -> Evaluators:
     Raises:
         InputError: if a file is missing, damaged, or something else.
     """
-    found = Evaluators.load(config.evaluators, config.model / model_folder.DAMSM)
+    evaluators = Evaluators.load(config.evaluators, config.model / DAMSM)
     if config.inception is not None or config.bird_inception is not None:
-        found.extractor = InceptionExtractor(
-            config.inception, config.bird_inception, found.extractor, background=config.bird_background
+        evaluators.extractor = InceptionExtractor(
+            config.inception, config.bird_inception, evaluators.extractor, background=config.bird_background
         )
-    return found
+    return evaluators

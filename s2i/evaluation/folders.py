@@ -15,12 +15,12 @@ from torch import Tensor
 from tqdm import tqdm
 
 from attngan.evaluation import distances, scores
-from attngan.evaluation.evaluators import Evaluators, RealStatistics, Seen, together
+from attngan.evaluation.evaluators import Evaluators, Observations, RealStatistics, concatenate
 from datasets import audio, csv_source
 from datasets.captions import tokenize
 from datasets.corpus import decode
 from datasets.errors import InputError
-from datasets.loader import Batch, stack_mels, to_unit
+from datasets.loader import to_unit
 from s2i.evaluation.cache import Cache
 from s2i.model.speech_encoder import load_speech_encoder
 
@@ -31,12 +31,12 @@ SMALLEST = 8  # px
 LARGEST = 128  # px; larger ones are reduced to it, as the photographs were of which there are statistics
 FEWEST = 4  # pictures: two halves of two
 CHUNK = 256  # pictures whose results are kept together
-TOGETHER = 64  # pictures looked at together
+BATCH = 64  # pictures looked at together
 RECORDINGS = 32  # heard together
 
 
 @dataclass(frozen=True)
-class Described:
+class PictureTable:
     """What a table says of N pictures, in their order.
 
     Attributes:
@@ -94,15 +94,15 @@ def score_folder(
         print(f"{table}: has no captions, so the held-out encoder, which reads text, gives no figure")
         spoken = _hear(described.recordings, speech)
     seen = _look_at_all(folder, pictures, resolutions, evaluators, cache)
-    found = {"pictures": len(pictures), **_quality(seen, real, splits, seed)}
+    row = {"pictures": len(pictures), **_quality(seen, real, splits, seed)}
     if described is None:
-        return found
+        return row
     if spoken is not None:
         _check_width(spoken, seen.matched, speech)
-        return {**found, "r_precision": scores.match(seen.matched, spoken, described.species, seed=seed)}
+        return {**row, "r_precision": scores.match(seen.matched, spoken, described.species, seed=seed)}
     assert described.captions is not None
     matched, judged = (encoder.read(described.captions) for encoder in (evaluators.matcher, evaluators.judge))
-    return {**found, **scores.consistency(seen, matched, judged, described.captions, described.species, seed=seed)}
+    return {**row, **scores.consistency(seen, matched, judged, described.captions, described.species, seed=seed)}
 
 
 def find_pictures(folder: Path) -> list[Path]:
@@ -114,14 +114,14 @@ def find_pictures(folder: Path) -> list[Path]:
     if not os.path.isdir(folder):
         reason = "is a file" if os.path.exists(folder) else "not found"
         raise InputError(f"{folder}: {reason}; give the folder of the pictures")
-    found = sorted(
+    pictures = sorted(
         path
         for path in folder.rglob("*")
         if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
     )
-    if not found:
+    if not pictures:
         raise InputError(f"{folder}: no pictures in this folder; it needs files named {', '.join(SUFFIXES)}")
-    return found
+    return pictures
 
 
 def check_picture(path: Path) -> int:
@@ -150,7 +150,7 @@ def check_picture(path: Path) -> int:
     return min(*size, LARGEST)
 
 
-def read_table(path: Path, folder: Path, pictures: Sequence[Path]) -> Described:
+def read_table(path: Path, folder: Path, pictures: Sequence[Path]) -> PictureTable:
     """Read the table of a folder's pictures, one row for each.
 
     The column image names a picture relative to the folder; caption is what it should show; recording, relative to the
@@ -169,7 +169,7 @@ def read_table(path: Path, folder: Path, pictures: Sequence[Path]) -> Described:
         raise InputError(f"{path}: column 'caption' or 'recording' is missing; name one in the first line, and fill it")
     needed = ["image", wanted, *(["class"] if "class" in columns else [])]
     places = {os.path.abspath(picture): place for place, picture in enumerate(pictures)}
-    told: dict[int, tuple[str, str]] = {}
+    described: dict[int, tuple[str, str]] = {}
     for line, row in rows:
         where = f"{path}: line {line}"
         for name in needed:
@@ -180,38 +180,37 @@ def read_table(path: Path, folder: Path, pictures: Sequence[Path]) -> Described:
             raise InputError(
                 f"{where}: image {row['image']} is no picture in {folder}; mend the name or remove the row"
             )
-        if place in told:
+        if place in described:
             raise InputError(f"{where}: image {row['image']} has a row already; give one row an image")
         value = row[wanted]
         if wanted == "caption" and not tokenize(value):
             raise InputError(f"{where}: caption {value[:40]!r} has no English words; describe the picture")
         if wanted == "recording" and not os.path.isfile(path.parent / value):
             raise InputError(f"{where}: recording {value} not found; mend the path")
-        told[place] = value, row.get("class") or value
-    if missing := [picture for place, picture in enumerate(pictures) if place not in told]:
+        described[place] = value, row.get("class") or value
+    if missing := [picture for place, picture in enumerate(pictures) if place not in described]:
         count = f"{len(missing)} of its {len(pictures)} pictures have no row in {path}"
         raise InputError(f"{folder}: {count}, the first is {missing[0].relative_to(folder)}; add rows or move them out")
-    values = [told[place][0] for place in range(len(pictures))]
-    classes, species = np.unique([told[place][1] for place in range(len(pictures))], return_inverse=True)
+    values = [described[place][0] for place in range(len(pictures))]
+    classes, species = np.unique([described[place][1] for place in range(len(pictures))], return_inverse=True)
     if len(classes) < 2:
         kind = "class" if "class" in needed else wanted
         raise InputError(f"{path}: all rows have the same {kind}; R-precision chooses among different ones, give more")
     if wanted == "caption":
-        return Described(values, None, torch.from_numpy(species))
-    return Described(None, [path.parent / value for value in values], torch.from_numpy(species))
+        return PictureTable(values, None, torch.from_numpy(species))
+    return PictureTable(None, [path.parent / value for value in values], torch.from_numpy(species))
 
 
 def _hear(recordings: Sequence[Path], speech: Path) -> Tensor:
     """The sentences [N, D] of recordings by a speech encoder."""
     encoder = load_speech_encoder(speech)
-    found = []
+    sentences = []
     with tqdm(total=len(recordings), desc="listening", unit="recording", leave=False) as bar, torch.inference_mode():
         for first in range(0, len(recordings), RECORDINGS):
-            mels, mask = stack_mels([encoder.log_mel(audio.load(p)) for p in recordings[first : first + RECORDINGS]])
-            rows = torch.arange(len(mels))
-            found.append(encoder.encode(Batch(rows, rows, mels=mels, mel_mask=mask)).sentence)
+            mels = [encoder.log_mel(audio.load(path)) for path in recordings[first : first + RECORDINGS]]
+            sentences.append(encoder.hear(mels).sentence)
             bar.update(len(mels))
-    return torch.cat(found).clone()
+    return torch.cat(sentences).clone()
 
 
 def _check_width(spoken: Tensor, matched: Tensor, speech: Path) -> None:
@@ -222,21 +221,21 @@ def _check_width(spoken: Tensor, matched: Tensor, speech: Path) -> None:
 
 def _look_at_all(
     folder: Path, pictures: Sequence[Path], resolutions: Sequence[int], evaluators: Evaluators, cache: Cache | None
-) -> Seen:
+) -> Observations:
     parts = []
     with tqdm(total=len(pictures), desc="looking", unit="picture") as bar:
         for first in range(0, len(pictures), CHUNK):
             chunk = slice(first, first + CHUNK)
             compute = functools.partial(_look, pictures[chunk], resolutions[chunk], evaluators, bar)
             if cache is None:
-                parts.append(Seen(**compute()))
+                parts.append(Observations(**compute()))
             else:
                 about = [(path, path.stat()) for path in pictures[chunk]]
                 files = [[str(path.relative_to(folder)), kept.st_size, kept.st_mtime_ns] for path, kept in about]
                 identity = {"evaluators": evaluators.identity, "files": files}
-                parts.append(Seen(**cache.arrays("folder", identity, compute)))
+                parts.append(Observations(**cache.arrays("folder", identity, compute)))
             bar.update(min(first + CHUNK, len(pictures)) - bar.n)  # those that were kept
-    return together(parts)
+    return concatenate(parts)
 
 
 def _look(pictures: Sequence[Path], resolutions: Sequence[int], evaluators: Evaluators, bar: tqdm) -> dict[str, Tensor]:
@@ -244,13 +243,13 @@ def _look(pictures: Sequence[Path], resolutions: Sequence[int], evaluators: Eval
     order, parts = [], []
     for resolution in sorted(set(resolutions)):
         same = [place for place, own_side in enumerate(resolutions) if own_side == resolution]
-        for first in range(0, len(same), TOGETHER):
-            places = same[first : first + TOGETHER]
+        for first in range(0, len(same), BATCH):
+            places = same[first : first + BATCH]
             parts.append(evaluators.look(torch.stack([_read(pictures[place]) for place in places])))
             _check_finite(parts[-1], [pictures[place] for place in places])
             order += places
             bar.update(len(places))
-    return vars(together(parts)[torch.tensor(order).argsort()])
+    return vars(concatenate(parts)[torch.tensor(order).argsort()])
 
 
 def _read(path: Path) -> Tensor:
@@ -264,7 +263,7 @@ def _read(path: Path) -> Tensor:
     return to_unit(torch.from_numpy(np.array(square)).permute(2, 0, 1))
 
 
-def _check_finite(seen: Seen, pictures: Sequence[Path]) -> None:
+def _check_finite(seen: Observations, pictures: Sequence[Path]) -> None:
     for name, values in vars(seen).items():
         bad = (~values.isfinite()).flatten(1).any(1)
         if bad.any():
@@ -274,7 +273,7 @@ def _check_finite(seen: Seen, pictures: Sequence[Path]) -> None:
             )
 
 
-def _quality(seen: Seen, real: RealStatistics, splits: int, seed: int) -> dict[str, Any]:
+def _quality(seen: Observations, real: RealStatistics, splits: int, seed: int) -> dict[str, Any]:
     """`scores.quality` with the deviation of the Fréchet distances of two random halves.
 
     Half of the difference of two values estimates their deviation over the square root of two, which is that of twice
@@ -289,8 +288,8 @@ def _quality(seen: Seen, real: RealStatistics, splits: int, seed: int) -> dict[s
         )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", LinAlgWarning)  # of few pictures, as was just said
-        found = scores.quality([seen], real, splits=splits, seed=seed)
+        quality = scores.quality([seen], real, splits=splits, seed=seed)
         order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
         halves = [distances.moments(seen.features[half]) for half in (order[::2], order[1::2])]
-        found["fid"]["std"] = float(np.std([distances.frechet_from_moments(real.moments, half) for half in halves]))
-    return found
+        quality["fid"]["std"] = float(np.std([distances.frechet_from_moments(real.moments, half) for half in halves]))
+    return quality

@@ -26,8 +26,8 @@ def label(condition: str, level: float | None) -> str:
     return f"{condition} ×{level:g}" if condition == "rate" else f"{condition} {level:g} dB"
 
 
-def draw(found: Sequence[dict[str, Any]], path: str | Path) -> None:
-    """Draw what `noise.measure` found as a PNG: R-precision with error bars above, word error rate below.
+def draw(cases: Sequence[dict[str, Any]], path: str | Path) -> None:
+    """Draw what `noise.measure` cases as a PNG: R-precision with error bars above, word error rate below.
 
     Conditions that were not measured leave a gap.
 
@@ -43,10 +43,10 @@ def draw(found: Sequence[dict[str, Any]], path: str | Path) -> None:
         2, len(COLUMNS), sharex="col", sharey="row", gridspec_kw={"height_ratios": (3, 2), "width_ratios": (5, 5, 6, 4)}
     )
     for column, kind in enumerate(COLUMNS):
-        _draw_column(rows[0][column], rows[1][column], found, kind)
-    top = max(each[name]["mean"] + each[name]["std"] for each in found for name, *_ in PATHS)
+        _draw_column(rows[0][column], rows[1][column], cases, kind)
+    top = max(each[name]["mean"] + each[name]["std"] for each in cases for name, *_ in PATHS)
     rows[0][0].set_ylim(0, 1.15 * max(top, 2 * CHANCE))
-    rows[1][0].set_ylim(0, 1.08 * max(10.0, *(each["word_error_rate"] for each in found)))
+    rows[1][0].set_ylim(0, 1.08 * max(10.0, *(each["word_error_rate"] for each in cases)))
     rows[0][0].set_ylabel("R-precision, %", color=INK)
     rows[1][0].set_ylabel("word error rate, %", color=INK)
     rows[0][0].annotate(
@@ -59,9 +59,9 @@ def draw(found: Sequence[dict[str, Any]], path: str | Path) -> None:
         figure.savefig(temporary, format="png", dpi=DOTS_PER_INCH)
 
 
-def _draw_column(above: "Axes", below: "Axes", found: Sequence[dict[str, Any]], kind: str) -> None:
+def _draw_column(above: "Axes", below: "Axes", cases: Sequence[dict[str, Any]], kind: str) -> None:
     """One kind of condition: R-precision and word error rate over its levels."""
-    shown, ticks = _places(found, kind)
+    shown, ticks = _places(cases, kind)
     places = [place for place, _ in shown]
     line = "-" if kind else "none"  # the others are no scale
     for shift, (name, title, colour, marker) in zip((-1, 1), PATHS, strict=True):
@@ -97,21 +97,21 @@ def _draw_column(above: "Axes", below: "Axes", found: Sequence[dict[str, Any]], 
             axes.spines[side].set_color(FAINT)
 
 
-def _places(found: Sequence[dict[str, Any]], kind: str) -> tuple[list[tuple[float, dict[str, Any]]], dict[float, str]]:
+def _places(cases: Sequence[dict[str, Any]], kind: str) -> tuple[list[tuple[float, dict[str, Any]]], dict[float, str]]:
     """What stands where along a column, from left to right, and the marks below; clean speech begins the noisy ones."""
     if not kind:
-        able = [name for name in PLACES if any(each["condition"] == name for each in found)] or ["clean"]
+        able = [name for name in PLACES if any(each["condition"] == name for each in cases)] or ["clean"]
         marks = {float(place): PLACES[name] for place, name in enumerate(able)}
-        shown = [(float(able.index(each["condition"])), each) for each in found if each["condition"] in able]
+        shown = [(float(able.index(each["condition"])), each) for each in cases if each["condition"] in able]
     elif kind == "rate":
-        shown = [(1.0 if each["level"] is None else each["level"], each) for each in found if _belongs(each, kind)]
+        shown = [(1.0 if each["level"] is None else each["level"], each) for each in cases if _belongs(each, kind)]
         marks = {speed: f"{speed:g}" for speed in [1.0, *(speed for speed, _ in shown)]}
     else:
-        levels = sorted({each["level"] for each in found if each["condition"] == kind}, reverse=True)
+        levels = sorted({each["level"] for each in cases if each["condition"] == kind}, reverse=True)
         marks = {0.0: "clean", **{float(place): f"{level:g}" for place, level in enumerate(levels, 1)}}
         shown = [
             (0.0 if each["level"] is None else 1.0 + levels.index(each["level"]), each)
-            for each in found
+            for each in cases
             if _belongs(each, kind)
         ]
     return sorted(shown, key=lambda pair: pair[0]), marks

@@ -16,21 +16,20 @@ from tqdm import tqdm
 from attngan.evaluation import metrics, retrieval
 from attngan.networks import encoders
 from datasets import audio, channels, cli, distort
-from datasets.corpus import Corpus
+from datasets.corpus import Corpus, Speakers
 from datasets.errors import InputError
 from datasets.files import write_text
-from datasets.loader import Batch, Loader, stack_mels
+from datasets.loader import Loader
 from s2i.evaluation import transcripts
 from s2i.model import model_folder
 from s2i.model.speech_encoder import SpeechEncoder, load_speech_encoder
 
 TOGETHER = 32
-KINDS: dict[str, tuple[bool, bool | None]] = {
-    "heard voices": (True, None),
-    "unheard voices": (False, True),
-    "unheard engines": (False, False),
+KINDS: dict[str, Speakers] = {
+    "heard voices": "training",
+    "unheard voices": "held-out voices",
+    "unheard engines": "held-out engines",
 }
-"""Who speaks: whether the voice is heard in training, and whether any voice of its engine is."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +115,7 @@ def measure(config: RobustnessConfig) -> dict[str, Any]:
     image, _ = encoders.load_image_encoder(damsm)
     encoder = load_speech_encoder(config.speech or config.model / model_folder.SPEECH)
     rows: list[dict[str, Any]] = []
-    for kind, (heard, engine_heard) in KINDS.items():
+    for kind, speakers in KINDS.items():
         try:
             loader = Loader(
                 corpus,
@@ -124,14 +123,13 @@ def measure(config: RobustnessConfig) -> dict[str, Any]:
                 batch_size=64,
                 size=image.trunk.size,
                 speech=True,
-                heard=heard,
-                engine_heard=engine_heard,
+                speakers=speakers,
             )
         except InputError as error:
             print(f"warning: no row for {kind}: {error}", file=sys.stderr)
             continue
         loader.indices = np.sort(np.random.default_rng(config.seed).permutation(loader.indices)[: config.samples])
-        owned = corpus.recordings_by_picture(heard, engine_heard)
+        owned = corpus.recordings_by_picture(speakers)
         waves = [transcripts.wave_of(corpus, int(owned[index][0])) for index in tqdm(loader.indices, desc=kind)]
         pictures, _, species = retrieval.embed(image, encoder, loader, 1, torch.device("cpu"))
         clean = torch.empty(0)
@@ -159,12 +157,8 @@ def measure(config: RobustnessConfig) -> dict[str, Any]:
 @torch.inference_mode()
 def sentences_of(encoder: SpeechEncoder, waves: list[Tensor]) -> Tensor:
     """The sentences [N, D] of recordings [N_i] at 16 kHz."""
-    found = []
-    for first in range(0, len(waves), TOGETHER):
-        mels, mask = stack_mels([encoder.log_mel(wave) for wave in waves[first : first + TOGETHER]])
-        rows = torch.arange(len(mels))
-        found.append(encoder.encode(Batch(rows, rows, mels=mels, mel_mask=mask)).sentence)
-    return torch.cat(found)
+    groups = [waves[first : first + TOGETHER] for first in range(0, len(waves), TOGETHER)]
+    return torch.cat([encoder.hear([encoder.log_mel(wave) for wave in group]).sentence for group in groups])
 
 
 def own_found(sentences: Tensor, clean: Tensor, *, candidates: int = 100, draws: int = 5, seed: int = 0) -> float:

@@ -1,10 +1,9 @@
-"""The command that measures whether drawn birds are painted as their sentences say, read attribute by attribute.
+"""Whether synthetic birds are painted as their sentences say, read attribute by attribute.
 
-Of drawn birds everything is known, and a person would check a picture in the same way: is the head red, as was said?
+Of synthetic birds everything is known, and a person would check a picture in the same way: is the head red, as said?
 """
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,67 +12,22 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from attngan.evaluation.attributes import ATTRIBUTES, SIDE, Reader, named, train_reader
-from attngan.networks import encoders
-from attngan.networks.condition import CaptionEncoder
-from attngan.networks.generator import Generator, load_generator
+from attngan.evaluation.attributes import ATTRIBUTES, SIDE, Reader, claimed_attributes, train_reader
+from attngan.runtime.device import find_device
 from attngan.runtime.machine import environment
 from datasets import cli
 from datasets.corpus import Corpus
 from datasets.errors import InputError
 from datasets.files import write_text
-from datasets.loader import Loader, to_unit
-from s2i.model.speech_encoder import load_speech_encoder
+from s2i.evaluation.evaluation_set import EvaluationSet
+from s2i.evaluation.models import BATCH, ComparedModel
+from s2i.evaluation.synthetic_config import FOLDS, SyntheticConfig
 
-FOLDS = 10
 ROWS = ("real", "s2i", "exchanged")  # and "attngan" where a generator reads
 
 
-@dataclass(frozen=True)
-class DrawnConfig:
-    """What is measured, and with what."""
-
-    corpus: Path = Path("runs/drawn/birds.h5")
-    """A corpus of drawn birds, whose test species are painted; scripts/measure_drawn.sh makes it and all below."""
-    sen: Path = Path("runs/drawn/sen/best.safetensors")
-    """Speech encoder."""
-    gan: Path = Path("runs/drawn/gan/generator.safetensors")
-    """Generator that paints recordings."""
-    damsm: Path = Path("runs/drawn/damsm/best.safetensors")
-    """DAMSM, whose text encoder reads captions; not read without --text-gan."""
-    text_gan: Path | None = None
-    """Generator trained with --condition text, which paints the same sentences as they are written."""
-    reader: Path = Path("runs/drawn/reader.safetensors")
-    """The network that reads attributes from pictures; trained on drawings of its own where there is no such file."""
-    reader_pictures: int = 60_000
-    """Budget of the reader: pictures seen in all."""
-    reader_drawings: int = 8_000
-    """Different drawings among them."""
-    output: Path = Path("outputs/drawn.json")
-    """Where the figures go."""
-    pictures: int = 1_000
-    """How many test recordings to paint; all of them where there are fewer."""
-    seed: int = 0
-    """Of the noise, the order and the reader."""
-
-    def __post_init__(self) -> None:
-        cli.check_range("reader_pictures", self.reader_pictures, 64)
-        cli.check_range("reader_drawings", self.reader_drawings, 64, 1_000_000)
-        cli.check_range("pictures", self.pictures, FOLDS)
-        cli.check_range("seed", self.seed, 0)
-
-
-def main(arguments: list[str]) -> None:
-    """Measure as the command line asks for and print the figures."""
-    description = "Measure whether drawn birds are painted as they are described."
-    found = measure(cli.parse(DrawnConfig, {"drawn": DrawnConfig()}, arguments, description=description))
-    for row, figures in found.items():
-        if row != "meta":
-            print(f"{row}: " + ", ".join(f"{name} {value:.1f}" for name, value in figures.items()))
-
-
-def measure(config: DrawnConfig) -> dict[str, dict[str, float]]:
-    """Paint test recordings, in voices not heard in training where there are any, and read what they should show.
+def measure(config: SyntheticConfig) -> dict[str, Any]:
+    """Paint test recordings, by speakers held out from training where there are any, and read what they should show.
 
     Returns:
         For each row the share in percent of right attributes, by attribute and over "all", and the deviation of the
@@ -83,38 +37,33 @@ def measure(config: DrawnConfig) -> dict[str, dict[str, float]]:
         drawings themselves, which is the best that the reader can see.
 
     Raises:
-        InputError: for a missing or damaged file, or captions that are not about drawn birds.
+        InputError: for a missing or damaged file, or captions that are not about synthetic birds.
     """
     corpus = Corpus(config.corpus)
-    painters: dict[str, tuple[CaptionEncoder, Generator]] = {
-        "s2i": (load_speech_encoder(config.sen), load_generator(config.gan)[0])
-    }
-    words = None
+    device = find_device(config.device)
+    models = {"s2i": ComparedModel(config.gan, config.sen, speech=True, device=device)}
     if config.text_gan is not None:
-        text, words = encoders.load_text_encoder(config.damsm)
-        painters["attngan"] = (text, load_generator(config.text_gan)[0])
-    unheard = corpus.measuring_voices
-    loader = Loader(corpus, "test", batch_size=32, size=SIDE, speech=True, heard=unheard, words=words, augment=False)
-    order = np.random.default_rng(config.seed).permutation(len(loader))[: config.pictures]
-    loader.indices = loader.indices[np.sort(order)]
-    recordings = corpus.recordings_by_picture(unheard)
-    captions = [corpus.recording_caption[recordings[index][0]] for index in loader.indices]
-    if len(loader) < FOLDS or min(captions) < 0:
-        raise InputError(f"{config.corpus}: too few test recordings, or not of captions; build one of --source drawn")
-    claims = [named(corpus.captions[caption]) for caption in captions]
-    others = [claims[k] for k in exchanged(corpus.species[loader.indices])]
+        models["attngan"] = ComparedModel(config.text_gan, config.damsm, speech=False, device=device)
+    count = config.pictures if config.pictures < len(corpus.pictures_of("test")) else 0  # all
+    samples = EvaluationSet.of(corpus, count, config.seed, option="pictures")
+    claims = [claimed_attributes(caption) for caption in samples.captions]
+    if len(samples) < FOLDS or not all(claims):
+        raise InputError(
+            f"{config.corpus}: {len(samples)} test recordings are too few for {FOLDS} folds; build a larger one"
+        )
+    others = [claims[k] for k in exchanged(samples.species.numpy())]
     reader = train_reader(
         config.reader, pictures=config.reader_pictures, drawn=config.reader_drawings, seed=config.seed
     )
-    seen = _paint_and_read(loader, painters, reader, config.seed)
-    rows = [(name, seen[name], claims) for name in painters]
+    seen = _paint_and_read(samples, models, reader, config.seed)
+    rows = [(name, seen[name], claims) for name in models]
     rows += [("exchanged", seen["s2i"], others), ("real", seen["real"], claims)]
-    found = {name: shares(values, said, seed=config.seed) for name, values, said in rows}
+    figures: dict[str, Any] = {name: shares(values, said, seed=config.seed) for name, values, said in rows}
     counts = {name: sum(name in claim for claim in claims) for name in ATTRIBUTES}
-    meta = {"pictures": len(claims), "named": counts, "unheard_voices": unheard is False, **environment()}
-    meta["config"] = json.loads(cli.as_json(config))
-    write_text(config.output, json.dumps({**found, "meta": meta}, indent=2))
-    return found
+    meta = {"pictures": len(claims), "named": counts, "unheard_voices": corpus.evaluation_speakers == "held-out"}
+    figures["meta"] = {**meta, **environment(), "config": json.loads(cli.as_json(config))}
+    write_text(config.output, json.dumps(figures, indent=2))
+    return figures
 
 
 def read(path: Path) -> dict[str, dict[str, Any]]:
@@ -124,10 +73,10 @@ def read(path: Path) -> dict[str, dict[str, Any]]:
         InputError: if the file is something else.
     """
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        figures = json.loads(path.read_text(encoding="utf-8"))
         for row in ROWS:
-            float(found[row]["all"]), float(found[row]["all_std"])
-        return found
+            float(figures[row]["all"]), float(figures[row]["all_std"])
+        return figures
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{path}: not what scripts/measure_drawn.sh writes ({error}); remove it, or run that again"
@@ -136,18 +85,16 @@ def read(path: Path) -> dict[str, dict[str, Any]]:
 
 @torch.no_grad()
 def _paint_and_read(
-    loader: Loader, painters: dict[str, tuple[CaptionEncoder, Generator]], reader: Reader, seed: int
+    samples: EvaluationSet, models: dict[str, ComparedModel], reader: Reader, seed: int
 ) -> dict[str, dict[str, Tensor]]:
-    """What the reader sees, attribute -> [N], in the pictures of each painter and in the "real" ones."""
-    parts: dict[str, list[dict[str, Tensor]]] = {name: [] for name in (*painters, "real")}
-    draws = torch.Generator().manual_seed(seed)
-    for batch in tqdm(loader.once(), total=-(-len(loader) // loader.batch_size), desc="painting", unit="batch"):
-        assert batch.pictures is not None
-        parts["real"].append(reader.read(to_unit(batch.pictures)))
-        for name, (encoder, generator) in painters.items():
-            widths = (generator.noise, generator.arguments["conditioning"])  # as `SpeechToImage` paints
-            noise, spread = (torch.randn(len(batch), width, generator=draws) for width in widths)
-            parts[name].append(reader.read(generator(encoder.encode(batch), noise, spread).pictures[-1]))
+    """What the reader sees, attribute -> [N], in the pictures of each model and in the "real" ones."""
+    parts: dict[str, list[dict[str, Tensor]]] = {name: [] for name in (*models, "real")}
+    for rows in tqdm(torch.arange(len(samples)).split(BATCH), desc="painting", unit="batch"):
+        parts["real"].append(reader.read(samples.photographs(rows, SIDE)))
+        for name, model in models.items():
+            condition = model.encode([samples.captions[row] for row in rows], lambda rows=rows: samples.mels(rows))  # type: ignore[misc]
+            pictures = model.paint(condition, samples.seeds(rows, seed), model.generator.resolutions[-1])[-1]
+            parts[name].append(reader.read(pictures.cpu()))
     return {name: {a: torch.cat([part[a] for part in row]) for a in ATTRIBUTES} for name, row in parts.items()}
 
 
@@ -177,10 +124,10 @@ def shares(
     def share(rows: list[list[tuple[str, bool]]], attribute: str | None = None) -> float:
         return float(np.mean([right for row in rows for name, right in row if attribute in (None, name)]) * 100)
 
-    found = {a: share(judged, a) for a in ATTRIBUTES if any(a in claim for claim in claims)}
+    by_attribute = {a: share(judged, a) for a in ATTRIBUTES if any(a in claim for claim in claims)}
     parts = np.array_split(np.random.default_rng(seed).permutation(len(judged)), folds)
-    return {**found, "all": share(judged), "all_std": float(np.std([share([judged[k] for k in p]) for p in parts]))}
-
-
-if __name__ == "__main__":
-    cli.run(main)
+    return {
+        **by_attribute,
+        "all": share(judged),
+        "all_std": float(np.std([share([judged[k] for k in p]) for p in parts])),
+    }

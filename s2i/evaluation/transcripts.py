@@ -53,7 +53,7 @@ class Waves:
         self.corpus, self.seed = corpus, seed
         spoken = np.flatnonzero(np.isin(corpus.recording_picture, corpus.pictures_of("test")))
         self._crowd = np.random.default_rng([seed]).permutation(spoken)[:CROWD]
-        self._said: dict[int, Tensor] = {}
+        self._spoken: dict[int, Tensor] = {}
 
     def __call__(self, recording: int, condition: str = "clean", level: float | None = None) -> Tensor:
         """One recording as [N'] float32, 16 kHz, in [-1, 1].
@@ -69,11 +69,11 @@ class Waves:
     def _others(self, recording: int) -> list[Tensor]:
         """Recordings of other pictures; kept, since the same few are needed again and again."""
         able = self._crowd[self.corpus.recording_picture[self._crowd] != self.corpus.recording_picture[recording]]
-        chosen = np.random.default_rng([self.seed, recording]).permutation(able)[:SPEAKERS].tolist()
-        for other in chosen:
-            if other not in self._said:
-                self._said[other] = wave_of(self.corpus, other)
-        return [self._said[other] for other in chosen]
+        speakers = np.random.default_rng([self.seed, recording]).permutation(able)[:SPEAKERS].tolist()
+        for other in speakers:
+            if other not in self._spoken:
+                self._spoken[other] = wave_of(self.corpus, other)
+        return [self._spoken[other] for other in speakers]
 
 
 def transcribe(
@@ -107,34 +107,34 @@ def transcribe(
         "level": level,
         "seed": seed if condition in distort.RANDOM else None,
     }
-    found = _read(cache, key)
-    missing = [int(k) for k in dict.fromkeys(np.asarray(recordings).tolist()) if k not in found]
+    words = _read(cache, key)
+    missing = [int(k) for k in dict.fromkeys(np.asarray(recordings).tolist()) if k not in words]
     if missing:
         waves = Waves(corpus, seed)
         title = condition if level is None else f"{condition} {level:g}"
         files.make_folder(cache.parent)
         for recording in tqdm(missing, desc=f"listening, {title}", unit="recording", file=sys.stderr):
-            found[recording] = listener(waves(recording, condition, level))
-            _append(cache, {**key, "recording": recording, "words": found[recording]})
-    return [found[int(recording)] for recording in recordings]
+            words[recording] = listener(waves(recording, condition, level))
+            _append(cache, {**key, "recording": recording, "words": words[recording]})
+    return [words[int(recording)] for recording in recordings]
 
 
 def _read(cache: Path, key: dict[str, object]) -> dict[int, str]:
     """The words of each recording that lines with `key` tell."""
     if not cache.exists():
         return {}
-    found = {}
+    words = {}
     for line in files.require_file(cache, "transcripts").read_bytes().splitlines():
         try:
-            told = json.loads(line)
-            if all(told[name] == value for name, value in key.items()):
-                found[int(told["recording"])] = str(told["words"])
+            entry = json.loads(line)
+            if all(entry[name] == value for name, value in key.items()):
+                words[int(entry["recording"])] = str(entry["words"])
         except (ValueError, KeyError, TypeError):  # torn
             continue
-    return found
+    return words
 
 
-def _append(cache: Path, told: dict[str, object]) -> None:
+def _append(cache: Path, entry: dict[str, object]) -> None:
     """Write one line, on a line of its own even after a torn one."""
     try:
         with open(cache, "a+b") as file:
@@ -142,7 +142,7 @@ def _append(cache: Path, told: dict[str, object]) -> None:
                 file.seek(-1, 2)
                 if file.read(1) != b"\n":
                     file.write(b"\n")
-            file.write(json.dumps(told).encode() + b"\n")
+            file.write(json.dumps(entry).encode() + b"\n")
     except OSError as error:
         reason = error.strerror or str(error)
         raise InputError(f"{cache}: cannot be written ({reason}); free some space or choose another place") from error

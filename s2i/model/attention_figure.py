@@ -65,7 +65,9 @@ def draw(pictures: Pictures, *, title: str, sample: int = 0) -> Figure:
     height = TOP + 0.85 + rows * (WIDTH + 0.32)
     figure = Figure(figsize=(width, height), facecolor=PAPER)
     FigureCanvasAgg(figure)
-    figure.text(0.75 / width, 1 - 0.24 / height, title, fontsize=13, color=INK, weight="bold", va="center")
+    figure.text(
+        0.75 / width, 1 - 0.24 / height, title, fontsize=13, color=INK, weight="bold", va="center", parse_math=False
+    )
     top = figure.add_axes((0.75 / width, 1 - (TOP + 0.1) / height, 1 - 0.95 / width, (TOP - 0.45) / height))
     _draw_speech(top, pictures, palette)
     for row, attention in enumerate(pictures.attention):

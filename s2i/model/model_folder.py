@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from datasets.cli import repository
 from datasets.errors import InputError
 from datasets.files import require_file, sha256, write_text
 
@@ -20,26 +21,55 @@ def write_manifest(folder: Path, descriptions: dict[str, dict[str, Any]]) -> Non
     write_text(folder / MANIFEST, json.dumps({"files": files}, indent=2, default=str) + "\n")
 
 
-def check(folder: Path) -> None:
-    """Check that `folder` holds a model whose files are those that its `model.json`, if there is one, describes.
+class ModelFolder:
+    """A folder that holds a model, each of whose files is read for its checksum once.
 
-    Raises:
-        InputError: if the folder or a file is missing, or a checksum differs.
+    Args:
+        path: of the folder; None for the one that is shipped.
     """
-    if not folder.is_dir():
-        raise InputError(f"{folder}: model folder not found; name one with {SPEECH} and {GENERATOR} in it")
-    for name in (SPEECH, GENERATOR):
-        require_file(folder / name, "model file")
-    manifest = folder / MANIFEST
-    if not manifest.exists():
-        return
-    try:
-        wanted = {name: json.loads(manifest.read_bytes())["files"][name]["sha256"] for name in (SPEECH, GENERATOR)}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{manifest}: does not tell the checksums of the model; copy the folder again") from error
-    for name, checksum in wanted.items():
-        if sha256(folder / name) != checksum:
-            raise InputError(
-                f"{folder / name}: is not the file that {MANIFEST} beside it describes, or cut off; copy the folder "
-                "again, or export the model again"
-            )
+
+    def __init__(self, path: str | Path | None = None) -> None:
+        self.path = repository() / "pretrained" if path is None else Path(path)
+        self._checksums: dict[str, str] = {}
+
+    def __truediv__(self, name: str | Path) -> Path:
+        """The path of a file in it."""
+        return self.path / name
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def checksum(self, name: str) -> str:
+        """SHA-256 of a file in it.
+
+        Raises:
+            InputError: if the file is missing.
+        """
+        if name not in self._checksums:
+            self._checksums[name] = sha256(require_file(self / name, "model file"))
+        return self._checksums[name]
+
+    def check(self) -> None:
+        """Check that it holds a model whose files are those that its `model.json`, if there is one, describes.
+
+        Raises:
+            InputError: if the folder or a file is missing, or a checksum differs.
+        """
+        if not self.path.is_dir():
+            raise InputError(f"{self}: model folder not found; name one with {SPEECH} and {GENERATOR} in it")
+        for name in (SPEECH, GENERATOR):
+            require_file(self / name, "model file")
+        manifest = self / MANIFEST
+        if not manifest.exists():
+            return
+        try:
+            described = json.loads(manifest.read_bytes())["files"]
+            checksums = {name: described[name]["sha256"] for name in (SPEECH, GENERATOR)}
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{manifest}: does not tell the checksums of the model; copy the folder again") from error
+        for name, checksum in checksums.items():
+            if self.checksum(name) != checksum:
+                raise InputError(
+                    f"{self / name}: is not the file that {MANIFEST} beside it describes, or cut off; copy the folder "
+                    "again, or export the model again"
+                )

@@ -12,11 +12,12 @@ from torch import Tensor
 
 from attngan.networks.condition import Condition
 from attngan.networks.generator import Generator, load_generator
+from attngan.runtime.device import find_device
+from attngan.runtime.training_options import SINGLE
 from datasets import audio
-from datasets.cli import repository
 from datasets.errors import InputError
 from datasets.files import replacing
-from s2i.model import model_folder
+from s2i.model.model_folder import GENERATOR, SPEECH, ModelFolder
 from s2i.model.speech_encoder import SpeechEncoder, load_speech_encoder
 
 MAX_SAMPLES = 100  # the attention of each takes about 7 MB
@@ -64,7 +65,7 @@ class Pictures:
 
 
 @dataclass(frozen=True)
-class Heard:
+class EncodedRecording:
     """What the speech encoder made of one recording.
 
     Attributes:
@@ -85,41 +86,43 @@ class SpeechToImage:
         encoder: turns a recording into a condition.
         generator: turns a condition into pictures.
         device: where both run.
-        half: paint in bfloat16 where that is faster, as the generator was trained; colours differ by about 1 of 255.
+        precision: "32-true", as the weights are, or "bf16-mixed", in bfloat16 where that is faster, as the generator
+            was trained; colours differ by about 1 of 255.
     """
 
     def __init__(
-        self, encoder: SpeechEncoder, generator: Generator, device: torch.device, *, half: bool = False
+        self, encoder: SpeechEncoder, generator: Generator, device: torch.device, *, precision: str = SINGLE
     ) -> None:
-        self.device, self.half = device, half
+        self.device, self.precision = device, precision
         self.encoder = encoder.to(device).eval()
-        self.generator = generator.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+        self.generator = generator.to(device).eval()
 
     @classmethod
-    def load(cls, folder: str | Path | None = None, device: str = "auto", *, half: bool = False) -> "SpeechToImage":
+    def load(
+        cls, folder: str | Path | ModelFolder | None = None, device: str = "auto", *, precision: str = SINGLE
+    ) -> "SpeechToImage":
         """The model of a folder with speech.safetensors and generator.safetensors, by default the one that is shipped.
 
         Args:
             device: "auto", a GPU where there is one, or a name that torch knows.
-            half: as for the class.
+            precision: as for the class.
 
         Raises:
             InputError: if a file is missing, damaged, changed or something else, or the two do not fit together.
         """
-        folder = repository() / "pretrained" if folder is None else Path(folder)
-        chosen = _device(device)
-        model_folder.check(folder)
-        encoder = load_speech_encoder(folder / model_folder.SPEECH)
-        generator, _ = load_generator(folder / model_folder.GENERATOR)
-        given, wanted = encoder.to_sentence.out_features, generator.augmentation.project.in_features
-        if given != wanted:
+        folder = folder if isinstance(folder, ModelFolder) else ModelFolder(folder)
+        place = find_device(device)
+        folder.check()
+        encoder = load_speech_encoder(folder / SPEECH)
+        generator, _ = load_generator(folder / GENERATOR)
+        given, expected = encoder.to_sentence.out_features, generator.augmentation.project.in_features
+        if given != expected:
             raise InputError(
-                f"{folder}: {model_folder.SPEECH} gives {given} dimensions, {model_folder.GENERATOR} wants {wanted}; "
+                f"{folder}: {SPEECH} gives {given} dimensions, {GENERATOR} wants {expected}; "
                 "take both from the same training"
             )
-        return cls(encoder, generator, chosen, half=half)
+        return cls(encoder, generator, place, precision=precision)
 
-    @torch.inference_mode()
     def __call__(self, recording: audio.AnyRecording, *, samples: int = 1, seed: int = 0) -> Pictures:
         """Paint what `recording` says, `samples` times.
 
@@ -139,18 +142,15 @@ class SpeechToImage:
         return dataclasses.replace(painted, segments=heard.segments, log_mel=heard.log_mel)
 
     @torch.inference_mode()
-    def hear(self, recording: audio.AnyRecording) -> Heard:
+    def hear(self, recording: audio.AnyRecording) -> EncodedRecording:
         """Encode `recording`, which is as for a call and gives the same errors, without painting it."""
         mel = self.encoder.log_mel(audio.waveform(recording, integers=True))
-        mask = torch.ones(1, len(mel), dtype=torch.bool, device=self.device)
-        condition = self.encoder(mel[None].to(self.device), mask)
-        return Heard(condition, self.encoder.spans(mel), mel.numpy())
+        return EncodedRecording(self.encoder.hear([mel]), self.encoder.spans(mel), mel.numpy())
 
-    @torch.inference_mode()
     def paint(
         self, condition: Condition, *, samples: int = 1, seed: int = 0, first: int = 0, stages: int | None = None
     ) -> Pictures:
-        """Paint a condition of one caption, heard or read.
+        """Paint a condition of one caption, heard or read; one picture at a time, so that none depends on the others.
 
         Args:
             condition: of one caption.
@@ -163,26 +163,16 @@ class SpeechToImage:
             InputError: if a number is out of range.
         """
         _check_numbers(samples, seed)
-        condition = condition.to(self.device)
-        painted: list[list[np.ndarray]] = []
-        looked: list[list[np.ndarray]] = []
-        for sample in range(first, first + samples):  # one by one: in a batch, rounding would depend on the others
-            draws = np.random.default_rng([seed, sample])
-            widths = (self.generator.noise, self.generator.arguments["conditioning"])
-            noise, epsilon = (self._normal(draws, width) for width in widths)
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
-                painting = self.generator(condition, noise, epsilon, stages=stages)
-            painted.append([_to_uint8(picture) for picture in painting.pictures])
-            looked.append([_to_map(attention) for attention in painting.attention])
+        noise = self.generator.sample_noise([(seed, sample) for sample in range(first, first + samples)])
+        output = self.generator.paint(
+            condition, noise, stages=stages, device=self.device, precision=self.precision, batch_size=1
+        )
         return Pictures(
-            stages=[np.stack(stage) for stage in zip(*painted, strict=True)],
-            attention=[np.stack(stage) for stage in zip(*looked, strict=True)],
+            stages=[_to_uint8(pictures) for pictures in output.pictures],
+            attention=[_to_maps(attention) for attention in output.attention],
             segments=[],
             log_mel=np.zeros((0, audio.N_MELS), np.float32),
         )
-
-    def _normal(self, draws: np.random.Generator, width: int) -> Tensor:
-        return torch.from_numpy(draws.standard_normal((1, width), dtype=np.float32)).to(self.device)
 
 
 def morph(one: Condition, other: Condition, share: float) -> Condition:
@@ -215,21 +205,13 @@ def _check_numbers(samples: int, seed: int) -> None:
         raise InputError(f"seed {seed}: out of range; give a value at least 0")
 
 
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        return torch.empty(0, device=name).device
-    except (RuntimeError, AssertionError) as error:  # the latter where torch was built without that device
-        raise InputError(f"device {name}: cannot be used here; give auto, cpu or cuda") from error
+def _to_uint8(pictures: Tensor) -> np.ndarray:
+    """[N, 3, S, S] in [-1, 1] to [N, S, S, 3] uint8."""
+    return ((pictures.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
 
 
-def _to_uint8(picture: Tensor) -> np.ndarray:
-    """[1, 3, S, S] in [-1, 1] to [S, S, 3] uint8."""
-    return ((picture[0].clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 0).cpu().numpy()
-
-
-def _to_map(attention: Tensor) -> np.ndarray:
-    """[1, R * R, T] to [R, R, T]."""
-    side = round(attention.shape[1] ** 0.5)
-    return attention[0].reshape(side, side, -1).float().cpu().numpy()
+def _to_maps(attention: Tensor) -> np.ndarray:
+    """[N, R * R, T] to [N, R, R, T]."""
+    count, regions, segments = attention.shape
+    side = round(regions**0.5)
+    return attention.reshape(count, side, side, segments).float().cpu().numpy()

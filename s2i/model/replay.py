@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from datasets.errors import InputError
-from datasets.files import require_file, sha256
-from s2i.model.model_folder import DAMSM, GENERATOR, SPEECH
+from datasets.files import require_file
+from s2i.model.model_folder import DAMSM, GENERATOR, SPEECH, ModelFolder
 
 FORMAT = 1
 KIND = "painting"
@@ -65,14 +65,14 @@ class PaintingFile:
         """The file's text."""
         return json.dumps({"kind": KIND, "format": FORMAT, **asdict(self)}, indent=1) + "\n"
 
-    def check_model(self, folder: Path) -> None:
+    def check_model(self, folder: ModelFolder) -> None:
         """Check that `folder` holds the model that painted.
 
         Raises:
             InputError: if a file is missing or another.
         """
-        for name, wanted in self.model.items():
-            if sha256(require_file(folder / name, "model file")) != wanted:
+        for name, checksum in self.model.items():
+            if folder.checksum(name) != checksum:
                 raise InputError(
                     f"{folder / name}: is not the model that painted this picture; name its folder: --model"
                 )
@@ -84,10 +84,10 @@ def checksum(values: Tensor | np.ndarray) -> str:
     return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
 
 
-def model_sums(folder: Path, *, speech: bool, text: bool) -> dict[str, str]:
+def model_checksums(folder: ModelFolder, *, speech: bool, text: bool) -> dict[str, str]:
     """Checksums of the files of `folder` that take part where there is speech, or text, or both."""
     names = [GENERATOR, *([SPEECH] if speech else []), *([DAMSM] if text else [])]
-    return {name: sha256(folder / name) for name in names}
+    return {name: folder.checksum(name) for name in names}
 
 
 def versions() -> dict[str, str]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from attngan.networks.condition import Condition
 from datasets import voices
 from datasets.errors import InputError
 from s2i.model import replay
+from s2i.model.model_folder import ModelFolder
 from s2i.model.pipeline import Pictures, SpeechToImage, morph
 from s2i.model.replay import PaintingFile, Source
 from s2i.model.text_reader import TextReader, check_text
@@ -68,21 +70,28 @@ class Description:
         return any(source.text for source in self.sources)
 
 
-class Painter:
-    """The model of a folder, with all that goes with it.
+class Session:
+    """The model of a folder, with all that goes with it, each loaded once.
 
     Args:
-        folder: holds speech, generator and damsm weights, and perhaps a recogniser.
+        folder: holds speech and generator weights, and perhaps DAMSM's, for text, and a recogniser.
 
     Raises:
-        InputError: if a file is missing or damaged.
+        InputError: if a file is missing or damaged; of what is for text or a recogniser, when it is first used.
     """
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.model = SpeechToImage.load(folder)
-        self.reader = TextReader(folder)
-        self._recogniser: Recogniser | None = None
+        self.folder = ModelFolder(folder)
+        self.model = SpeechToImage.load(self.folder)
+
+    @cached_property
+    def reader(self) -> TextReader:
+        """What reads typed words."""
+        return TextReader(self.folder, self.model.device)
+
+    @cached_property
+    def _recogniser(self) -> Recogniser:
+        return Recogniser(self.folder / "recogniser")
 
     def hear(self, wave: Tensor, title: str = "Your recording", text: str = "") -> Description:
         """Samples [N] at 16 kHz as a description; `text` tells the words where they are known."""
@@ -104,11 +113,8 @@ class Painter:
             InputError: if there are none that the model knows, or too many.
         """
         read = self.reader(text)
-        notes = _notes(read.unknown)
-        if read.left_out:
-            notes = (*notes, f"only the first {len(read.words)} words are read; {read.left_out} were left out")
         text = " ".join(text.split())
-        return Description(read.condition, text, (Source(text=text),), text, tuple(read.words), notes=notes)
+        return Description(read.condition, text, (Source(text=text),), text, tuple(read.words), notes=tuple(read.notes))
 
     def say(self, text: str, voice: str = VOICE) -> Description:
         """Typed words, said by a synthetic voice, as a description from speech.
@@ -118,9 +124,9 @@ class Painter:
         """
         check_text(text)
         text = " ".join(text.split())
-        unknown = self.reader(text).unknown  # refuses what is no English, which a voice would spell
+        read = self.reader(text)  # refuses what is no English, which a voice would spell
         described = self.hear(voices.synthesise(voices.by_name(voice), text, 0), text, text)
-        return replace(described, notes=_notes(unknown))
+        return replace(described, notes=tuple(replace(read, left_out=0).notes))  # a voice says all of it
 
     def between(self, one: Description, other: Description, share: float) -> Description:
         """A description between two, `one` at share 0; of a mixture the first end counts."""
@@ -145,19 +151,23 @@ class Painter:
         for stages in range(1, len(self.model.generator) + 1):
             yield self.paint(described, seed, sample, stages)
 
-    def paint(self, described: Description, seed: int, sample: int = 0, stages: int | None = None) -> Pictures:
-        """Paint one sample, by default in all sizes."""
-        painted = self.model.paint(described.condition, seed=seed, first=sample, stages=stages)
-        return replace(painted, segments=described.segments, log_mel=described.log_mel)
+    def paint(
+        self, described: Description, seed: int, sample: int = 0, stages: int | None = None, *, samples: int = 1
+    ) -> Pictures:
+        """Paint a description `samples` times, from sample number `sample` on, by default in all sizes.
+
+        Raises:
+            InputError: if a number is out of range.
+        """
+        pictures = self.model.paint(described.condition, samples=samples, seed=seed, first=sample, stages=stages)
+        return replace(pictures, segments=described.segments, log_mel=described.log_mel)
 
     def words(self, wave: Tensor) -> Words:
-        """What the recogniser understands, with times in seconds; the painter itself knows no words.
+        """What the recogniser understands, with times in seconds; painting itself knows no words.
 
         Raises:
             InputError: if no recogniser is shipped with the model, or its packages are missing.
         """
-        if self._recogniser is None:
-            self._recogniser = Recogniser(self.folder / "recogniser")
         return self._recogniser.timed(wave)
 
     def about(self, described: Description, pictures: Pictures, seed: int, sample: int) -> PaintingFile:
@@ -167,39 +177,40 @@ class Painter:
             described.share,
             seed,
             sample,
-            replay.model_sums(self.folder, speech=described.spoken, text=described.typed),
+            replay.model_checksums(self.folder, speech=described.spoken, text=described.typed),
             replay.checksum(pictures.stages[-1][0]),
         )
 
+    def repaint(self, about: PaintingFile, waves: Sequence[tuple[str, Tensor]]) -> tuple[Pictures, bool]:
+        """Paint what `about` tells of once more; and whether every pixel is the same.
 
-def repaint(painter: Painter, about: PaintingFile, waves: Sequence[tuple[str, Tensor]]) -> tuple[Pictures, bool]:
-    """Paint what `about` tells of once more; and whether every pixel is the same.
+        Args:
+            waves: name and samples of the recordings given; each that `about` names must be among them.
 
-    Args:
-        waves: name and samples of the recordings given; each that `about` names must be among them.
+        Raises:
+            InputError: if the model is another, or a recording is missing or another.
+        """
+        about.check_model(self.folder)
+        with _threads(about.threads):
+            pictures = self.paint(self._describe(about, waves), about.seed, about.sample)
+        return pictures, replay.checksum(pictures.stages[-1][0]) == about.pixels
 
-    Raises:
-        InputError: if the model is another, or a recording is missing or another.
-    """
-    about.check_model(painter.folder)
-    with _threads(about.threads):
-        pictures = painter.paint(_described(painter, about, waves), about.seed, about.sample)
-    return pictures, replay.checksum(pictures.stages[-1][0]) == about.pixels
-
-
-def _described(painter: Painter, about: PaintingFile, waves: Sequence[tuple[str, Tensor]]) -> Description:
-    sums = {replay.checksum(wave): wave for _, wave in waves}
-    described = []
-    for source in about.sources:
-        if source.text:
-            described.append(painter.read(source.text))
-        elif source.speech in sums:
-            described.append(painter.hear(sums[source.speech]))
-        elif waves:
-            raise InputError(f"{waves[0][0]}: is not the recording that this picture was painted from; give that one")
-        else:
-            raise InputError("recordings: none given, but this picture was painted from one; name it too")
-    return described[0] if len(described) == 1 else painter.between(described[0], described[1], about.share)
+    def _describe(self, about: PaintingFile, waves: Sequence[tuple[str, Tensor]]) -> Description:
+        """What was said or typed for a picture."""
+        by_checksum = {replay.checksum(wave): wave for _, wave in waves}
+        described = []
+        for source in about.sources:
+            if source.text:
+                described.append(self.read(source.text))
+            elif source.speech in by_checksum:
+                described.append(self.hear(by_checksum[source.speech]))
+            elif waves:
+                raise InputError(
+                    f"{waves[0][0]}: is not the recording that this picture was painted from; give that one"
+                )
+            else:
+                raise InputError("recordings: none given, but this picture was painted from one; name it too")
+        return described[0] if len(described) == 1 else self.between(described[0], described[1], about.share)
 
 
 @contextmanager
@@ -211,13 +222,6 @@ def _threads(number: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def _notes(unknown: Sequence[str]) -> tuple[str, ...]:
-    if not unknown:
-        return ()
-    named = ", ".join(word[:20] for word in unknown[:8]) + ("..." if len(unknown) > 8 else "")
-    return (f"words that the model does not know: {named}",)
 
 
 @torch.inference_mode()

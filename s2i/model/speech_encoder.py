@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # a name in annotations only; the module takes a second to im
 
 
 FRONTS = ("utterance", "speech")
-GROUP = 32  # recordings that `SpeechEncoder.encode` computes together
+GROUP = 32  # recordings computed together
 
 
 class MaskedConv(nn.Module):
@@ -160,15 +160,25 @@ class SpeechEncoder(nn.Module):
         return list(pairwise([*bounds[:-1], len(mel) / audio.FRAMES_PER_SECOND]))
 
     def encode(self, batch: "Batch") -> Condition:
-        """The condition of a batch's recordings; those of like length go together, which saves padding."""
+        """The condition of a batch's recordings."""
         assert batch.mels is not None, "the loader was not asked for recordings"
         assert batch.mel_mask is not None
-        lengths = batch.mel_mask.sum(1)
+        return self._encode(batch.mels, batch.mel_mask)
+
+    def hear(self, mels: Sequence[Tensor]) -> Condition:
+        """The condition of N log-mels [T_i, 40], not normalised, where the encoder is."""
+        stacked, mask = audio.stack_mels(list(mels))
+        device = self.to_sentence.weight.device
+        return self._encode(stacked.to(device), mask.to(device))
+
+    def _encode(self, mels: Tensor, mask: Tensor) -> Condition:
+        """As a call; recordings of like length are computed together, which saves padding."""
+        lengths = mask.sum(1)
         order = lengths.argsort(stable=True)
         parts = []
         for rows in order.split(GROUP):
             longest = int(lengths[rows].max())
-            parts.append(self(batch.mels[rows, :longest], batch.mel_mask[rows, :longest]))
+            parts.append(self(mels[rows, :longest], mask[rows, :longest]))
         return concatenate(parts)[order.argsort()]
 
 
@@ -182,7 +192,7 @@ SPEECH_KIND = "speech-encoder"
 
 
 def load_speech_encoder(path: Path) -> SpeechEncoder:
-    """The frozen speech encoder of a file that training SEN, or DAMSM with --teacher speech, wrote.
+    """The frozen speech encoder of a file that training SEN, or DAMSM with --modality speech, wrote.
 
     Raises:
         InputError: if the file is missing, damaged, or holds no speech encoder.

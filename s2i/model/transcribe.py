@@ -8,7 +8,6 @@ import importlib
 import json
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -16,14 +15,12 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from tyro.conf import Positional
 
 from datasets import audio, cli, files
 from datasets.captions import tokenize
 from datasets.corpus import Corpus
 from datasets.errors import InputError
 from datasets.language_model import TrigramModel
-from datasets.recordings import Handler, print_each
 
 Recording: TypeAlias = str | Path | Tensor | np.ndarray
 
@@ -105,12 +102,12 @@ class Recogniser:
         if decoder.hyp() is None:
             return []
         seconds = len(wave) / audio.SAMPLE_RATE
-        found = []
+        words = []
         for part in decoder.seg():  # its frames are 10 ms; variants are called red(2)
             if part.word[0] not in "<[+":  # silence and noise: <sil>, [NOISE], ++BREATH++
                 start, end = (min(max(0.0, n / 100 - PADDING), seconds) for n in (part.start_frame, part.end_frame + 1))
-                found.append((part.word.partition("(")[0], start, end))
-        return found
+                words.append((part.word.partition("(")[0], start, end))
+        return words
 
 
 class WhisperFolder:
@@ -210,33 +207,6 @@ def _to_pcm(wave: Tensor) -> bytes:
     return (wave.clamp(-1, 1) * 32767).round().numpy().astype("<i2").tobytes()
 
 
-@dataclass(frozen=True)
-class TranscribeConfig:
-    """What is transcribed, and by what."""
-
-    recordings: Positional[tuple[Path, ...]] = ()
-    """Recordings (wav, flac, ogg, mp3; 0.3 to 30 s), or folders of them."""
-    corpus: Path = Path("data/cub.h5")
-    """Corpus whose training captions tell which words to expect; what is learnt is kept beside it (cub.recogniser).
-    Where the default one is not there, the shipped pretrained/recogniser listens."""
-    model: Path | None = None
-    """A folder to take as it is instead: a recogniser kept by an earlier call, or a downloaded Whisper model."""
-
-
-def main(arguments: list[str]) -> int:
-    """Print name, tab and words of every recording that the command line names; 2 if any is not one, else 0."""
-    description = "Write down spoken descriptions: for every recording its name, a tab, and its words."
-    config = cli.parse_tool(TranscribeConfig, arguments, description=description)
-    if not config.recordings:
-        raise InputError("recordings: none given; name at least one recording, or a folder of them")
-
-    def prepare() -> Handler:
-        listener = recogniser(config.corpus, config.model)
-        return lambda wave, name: [f"{name}\t{listener(wave)}"]
-
-    return print_each(config.recordings, prepare)
-
-
 def recogniser(corpus_file: Path, model: Path | None = None) -> Recogniser | WhisperFolder:
     """The one in the folder `model`, or one of the training captions of a corpus, kept beside it.
 
@@ -250,7 +220,3 @@ def recogniser(corpus_file: Path, model: Path | None = None) -> Recogniser | Whi
     corpus = Corpus(corpus_file)
     learnt = np.flatnonzero(np.isin(corpus.caption_picture, corpus.pictures_of("train")))
     return Recogniser.from_captions([corpus.captions[k] for k in learnt], corpus_file.with_suffix(".recogniser"))
-
-
-if __name__ == "__main__":
-    cli.run(main)

@@ -13,10 +13,12 @@ from attngan.networks.image_encoder import ImageEncoder, InceptionTrunk, Scratch
 from attngan.networks.text_encoder import TextEncoder
 from attngan.runtime import checkpoint
 from attngan.runtime.machine import make_fabric
+from attngan.runtime.training_options import HALF
 from attngan.training.damsm_job import DamsmJob
 from attngan.training.feature_cache import FeatureCache
 from attngan.training.gan_config import GanConfig
 from attngan.training.gan_job import GanJob
+from attngan.training.gan_networks import build_generator
 from datasets.loader import Batch
 from s2i.model.pipeline import SpeechToImage
 from s2i.model.speech_encoder import SPEECH_KIND, SpeechEncoder
@@ -61,8 +63,8 @@ def gan_config(resolution: int, batch_size: int, quick: bool, **changes: Any) ->
 def on_top(config: GanConfig, folder: Path) -> GanConfig:
     """The same, training its last stage alone on top of a run of one stage less, whose weights are random here."""
     about = {"kind": GENERATOR_KIND}
-    weights = replace(config, freeze=0, init=None, stages=config.stages - 1).generator().state_dict()
-    checkpoint.save(folder / "generator.safetensors", weights, about)
+    smaller = replace(config, freeze=0, init=None, stages=config.stages - 1)
+    checkpoint.save(folder / "generator.safetensors", build_generator(smaller).state_dict(), about)
     return replace(config, init=folder / "generator.safetensors", freeze=config.stages - 1, diversity_weight=0)
 
 
@@ -174,4 +176,4 @@ def published_model(folder: Path, stages: int, quick: bool) -> SpeechToImage:
     checkpoint.save(folder / "generator.safetensors", generator.state_dict(), about)
     about = {"kind": f"{SPEECH_KIND}-weights", "speech": encoder.arguments}
     checkpoint.save(folder / "speech.safetensors", {"caption": encoder.state_dict()}, about)
-    return SpeechToImage.load(folder, half=True)
+    return SpeechToImage.load(folder, precision=HALF)

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from attngan.evaluation import scores
-from attngan.evaluation.evaluators import together
+from attngan.evaluation.evaluators import concatenate
 from attngan.networks import encoders
 from attngan.networks.condition import Condition
 from attngan.networks.generator import load_generator
@@ -27,7 +27,7 @@ from attngan.networks.image_encoder import ImageEncoder
 from attngan.networks.text_encoder import TextEncoder
 from attngan.runtime.machine import environment
 from attngan.training.gan_config import GanConfig
-from attngan.training.gan_job import pyramid
+from attngan.training.picture_batches import pyramid
 from datasets import cli
 from datasets.captions import pad
 from datasets.corpus import Corpus
@@ -35,7 +35,8 @@ from datasets.errors import InputError
 from datasets.files import write_text
 from datasets.loader import Loader, to_unit
 from s2i import train_gan
-from s2i.evaluation.evaluation import EvaluateConfig, Evaluation
+from s2i.evaluation.evaluate_config import EvaluateConfig
+from s2i.evaluation.evaluation import Evaluation
 from s2i.model import model_folder
 from s2i.train_gan import PRESETS
 from scripts.benchmark.ablation import BEYOND, WITHOUT
@@ -132,7 +133,7 @@ def compare(config: QualityConfig) -> dict[str, Any]:
         )
     )
     told = {name: getattr(config, name) for name in ("resolution", "pictures", "batch_size", "seed")}
-    told["samples"] = len(evaluation.trials)
+    told["samples"] = len(evaluation.samples)
     bench: dict[str, Any] = {}
     if config.json is not None and config.json.is_file():
         bench = json.loads(config.json.read_text(encoding="utf-8"))
@@ -156,15 +157,15 @@ def _commit() -> str:
 
 def score(evaluation: Evaluation, paint: Any) -> dict[str, Any]:
     """Held-out R-precision and Frechet distance of all trials, painted twice."""
-    trials, look = evaluation.trials, evaluation.evaluators.look
+    samples, look = evaluation.samples, evaluation.evaluators.look
     seen = []
     for draw in range(2):
         torch.manual_seed(evaluation.config.seed * 2 + draw)
-        parts = torch.arange(len(trials)).split(32)
-        seen.append(together([look(paint([trials.captions[k] for k in part.tolist()])) for part in parts]))
+        parts = torch.arange(len(samples)).split(32)
+        seen.append(concatenate([look(paint([samples.captions[k] for k in part.tolist()])) for part in parts]))
     quality = scores.quality(seen, evaluation.statistics(), seed=evaluation.config.seed)
-    judged = evaluation.evaluators.judge.read(trials.captions)
-    held_out = scores.match(seen[0].judged, judged, trials.species, seed=evaluation.config.seed)
+    judged = evaluation.evaluators.judge.read(samples.captions)
+    held_out = scores.match(seen[0].judged, judged, samples.species, seed=evaluation.config.seed)
     return {"fid": quality["fid"], "r_precision_held_out": held_out}
 
 

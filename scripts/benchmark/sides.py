@@ -76,10 +76,11 @@ def paint(who: str, size: int, quick: bool, shipped: bool = False) -> Callable[[
     folder = tempfile.TemporaryDirectory()
     target, stages = Path(folder.name), 2 if quick else 4
     if who == OURS:
+        from attngan.runtime.training_options import HALF
         from s2i.model.pipeline import SpeechToImage
         from scripts.benchmark.ours import published_model
 
-        model = SpeechToImage.load(half=True) if shipped else published_model(target, stages, quick)
+        model = SpeechToImage.load(precision=HALF) if shipped else published_model(target, stages, quick)
 
         def ours(keep: Any = folder) -> None:
             model(EXAMPLE, samples=size).save(target, "bird")
@@ -114,7 +115,7 @@ def loader(who: str, size: int, quick: bool, side: int) -> Callable[[], None]:
     )
     corpus = Corpus(prepare.build(config))
     if who == OURS:
-        batches = iter(Loader(corpus, "train", batch_size=size, size=side, speech=True, heard=True))
+        batches = iter(Loader(corpus, "train", batch_size=size, size=side, speech=True, speakers="training"))
 
         def ours(keep: Any = folder) -> None:
             next(batches)

@@ -127,14 +127,14 @@ def test_what_is_downloaded_is_painted_again_bit_for_bit(open_page, tmp_path):
     told(page, "understood")
     pick(page, "Download")
     page.get_by_role("button", name="Prepare the files").click()
-    told(page, "scripts/generate.sh --seed", "#files-status")
+    told(page, "scripts/generate.sh --replay", "#files-status")
     for link in page.locator("#files a[download]").all():
         address = link.get_attribute("href")
         (tmp_path / Path(address).name).write_bytes(page.request.get(address).body())
     names = sorted(path.name for path in tmp_path.iterdir())
     stages = [f"bird-{resolution}.png" for resolution in SIDES]
     assert names == sorted([*stages, "bird-attention.png", "bird.json", "bird-heard-1.wav"])
-    given = ["--seed", tmp_path / "bird.json", tmp_path / "bird-heard-1.wav", "--output", tmp_path / "again"]
+    given = ["--replay", tmp_path / "bird.json", tmp_path / "bird-heard-1.wav", "--output", tmp_path / "again"]
     command = [sys.executable, "-m", "s2i.generate", *map(str, given)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stderr == ""

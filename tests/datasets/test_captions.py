@@ -41,3 +41,23 @@ def test_pad():
     assert tokens.tolist() == [[5, 0, 0], [6, 7, 8], [9, 1, 0]]
     assert tokens.dtype == torch.int64
     assert mask.tolist() == [[True, False, False], [True, True, True], [True, True, False]]
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("yelow", "yellow"),
+        ("wigns", "wings"),  # two letters exchanged are one edit
+        ("whit", "white"),  # "with", as near, is rarer in these captions
+        ("turqoisee", "turquoise"),
+        ("turkuoyse", "turquoise"),  # two edits, of nine letters
+        ("yeelooww", None),  # three of eight
+        ("whole", None),
+        ("rad", None),  # too short to tell
+        ("qzxy", None),
+        ("x" * 1000, None),
+    ],
+)
+def test_the_word_that_was_meant_is_the_nearest_and_most_frequent(written, meant):
+    vocabulary = Vocabulary(["<end>", "<unk>", "white", "with", "red", "yellow", "wings", "turquoise"])
+    assert vocabulary.nearest(written) == meant

@@ -24,6 +24,8 @@ class Job:
     """How long."""
     widths: tuple[int, ...] = (8, 16)
     """How wide."""
+    span: tuple[float, float] = (0.0, 1.0)
+    """From where to where."""
     noisy: bool = False
     """How loud."""
     quiet_end: bool = True
@@ -68,9 +70,12 @@ def test_flags_are_said_or_denied():
         (["--qqq=1"], "--qqq=1: no such option; see --help for those there are"),
         (["word"], "word: no such option; see --help for those there are"),
         (["--noisy=False"], "False: no such option; see --help for those there are"),
-        (["--steps", "abc"], "--steps: invalid literal for int() with base 10: 'abc'; see --help"),
-        (["--steps"], "Missing value for argument '--steps'. Expected 1 values; see --help"),
-        (["--widths", "1", "x"], "--widths: Could not find valid parse for arguments: ['1', 'x']; see --help"),
+        (["--steps", "abc"], "--steps abc: give a whole number; see --help"),
+        (["--noisy", "--rate", "1", "--steps=1.5"], "--steps=1.5: give a whole number; see --help"),
+        (["--rate", "half"], "--rate half: give a number; see --help"),
+        (["--steps"], "--steps: needs a value; see --help"),
+        (["--widths", "1", "x"], "--widths 1 x: give whole numbers; see --help"),
+        (["--span", "1"], "--span 1: give 2 numbers; see --help"),
         (["--steps", "0"], "--steps 0: out of range; give a value at least 1"),
         (["--rate", "nan"], "--rate nan: out of range; give a value from 0 to 1"),
         (["--table", "x.csv"], f"--table x.csv: {'very ' * 40}long"),
@@ -89,7 +94,7 @@ def test_dry_run_prints_all_of_the_configuration(capsys):
     assert caught.value.code == 0
     printed = json.loads(capsys.readouterr().out)
     assert printed == {
-        **{"corpus": "data/x.h5", "rate": 0.5, "steps": 3, "widths": [8, 16]},
+        **{"corpus": "data/x.h5", "rate": 0.5, "steps": 3, "widths": [8, 16], "span": [0.0, 1.0]},
         **{"noisy": False, "quiet_end": True, "table": None},
     }
     assert list(printed) == [field.name for field in dataclasses.fields(Job)]
@@ -188,6 +193,14 @@ def test_a_tool_takes_its_values_before_and_after_options():
         cli.parse_tool(Tool, ["a.wav", "--sample", "2"], description="Use it.")
     with pytest.raises(InputError, match="--samples"):
         cli.parse_tool(Tool, ["a.wav", "--samples"], description="Use it.")
+
+
+def test_a_tool_prints_its_configuration_and_does_no_more(capsys):
+    with pytest.raises(SystemExit) as caught:
+        cli.parse_tool(Tool, ["--dry-run", "a.wav", "--samples", "3"], description="Use it.")
+    assert caught.value.code == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed == {"inputs": ["a.wav"], "output": "outputs", "samples": 3, "loud": False}
 
 
 def test_relative_defaults_are_meant_from_the_checkout(tmp_path, monkeypatch):

@@ -2,7 +2,10 @@ import itertools
 import math
 
 import pytest
+from nltk.lm import WittenBellInterpolated
+from nltk.util import everygrams
 
+from datasets.captions import tokenize
 from datasets.errors import InputError
 from datasets.language_model import TrigramModel
 
@@ -72,6 +75,20 @@ def test_probabilities_are_those_of_the_equation():
     assert model.probability("red", ["a", "bird"]) == pytest.approx(1 / 3 * 2 / 13)
     assert model.probability("red", ["and", "then", "a", "bird"]) == pytest.approx(1 / 3 * 2 / 13)
     assert model.probability("green", ["a"]) == model.probability("<s>", ["a"]) == 0
+
+
+def test_probabilities_are_those_of_nltk():
+    model = TrigramModel(BIRDS, tokenize(" ".join(BIRDS)))
+    sentences = [["<s>", *tokenize(caption), "</s>"] for caption in BIRDS]
+    reference = WittenBellInterpolated(3)
+    grams = [[gram for gram in everygrams(words, max_len=3) if gram != ("<s>",)] for words in sentences]
+    reference.fit(grams, vocabulary_text=[word for words in sentences for word in words])
+    unigrams = reference.counts.unigrams
+    # Its single words are not smoothed; ours are, with 1 / D for each of the D there are, which the first test checks.
+    reference.estimator.unigram_score = lambda word: (unigrams[word] + 1) / (unigrams.N() + unigrams.B())
+    for history in histories(model.words):
+        for word in [*model.words, "</s>"]:
+            assert model.probability(word, history) == pytest.approx(reference.score(word, history or None), rel=1e-12)
 
 
 def test_probabilities_sum_to_one_for_every_history():

@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 import torch
 
+from datasets import audio
 from datasets.captions import Vocabulary
 from datasets.corpus import Corpus
 from datasets.errors import InputError
-from datasets.loader import ENLARGED, Batch, Loader, Pictures, rows_of_share, stack_mels, to_unit
+from datasets.loader import ENLARGED, Batch, Loader, Pictures, rows_of_share, to_unit
 
 WORDS = Vocabulary(["<end>", "<unk>", "the", "first", "second", "bird", *map(str, range(12))])
 
@@ -88,9 +89,9 @@ def test_every_picture_comes_once_in_each_pass(small):
     assert sorted(Counter(large.index.tolist()).values()) == [2, 2, 2, 3]
 
 
-@pytest.mark.parametrize(("heard", "parity"), [(True, {0}), (False, {1}), (None, {0, 1})])
-def test_voices_are_those_asked_for(small, monkeypatch, heard, parity):
-    loader = Loader(small, "train", batch_size=4, speech=True, heard=heard, augment=False)
+@pytest.mark.parametrize(("speakers", "parity"), [("training", {0}), ("held-out", {1}), ("all", {0, 1})])
+def test_voices_are_those_asked_for(small, monkeypatch, speakers, parity):
+    loader = Loader(small, "train", batch_size=4, speech=True, speakers=speakers, augment=False)
     read = recordings_of(small, monkeypatch, loader)
     batches = [loader.at(4 * k) for k in range(6)]
     assert {number % 2 for number in read} == parity  # the fixture's even recordings are in the heard voice
@@ -113,7 +114,7 @@ def test_words_and_recording_are_of_the_same_caption(small, monkeypatch):
 
 
 def test_once_goes_through_in_order_and_repeats_itself(small):
-    loader = everything(small, batch_size=3, heard=False)
+    loader = everything(small, batch_size=3, speakers="held-out")
     batches = list(loader.once(3))
     assert [batch.index.tolist() for batch in batches] == [[0, 1, 2], [3]] * 3
     for a, b in zip(batches, loader.once(3), strict=True):
@@ -125,7 +126,7 @@ def test_once_goes_through_in_order_and_repeats_itself(small):
 
 
 def test_masks_cover_what_is_there(small):
-    (batch,) = Loader(small, "train", batch_size=9, speech=True, heard=True).once()
+    (batch,) = Loader(small, "train", batch_size=9, speech=True, speakers="training").once()
     assert batch.mel_mask.sum(1).tolist() == [10, 12, 14, 16]
     assert batch.mel_mask.tolist() == [[t < length for t in range(16)] for length in (10, 12, 14, 16)]
     assert (batch.mels[~batch.mel_mask] == 0).all()
@@ -135,13 +136,13 @@ def test_masks_cover_what_is_there(small):
 
 
 def test_augmentation_can_be_left_out(small):
-    plain = Loader(small, "train", batch_size=4, size=64, speech=True, heard=True, augment=False)
+    plain = Loader(small, "train", batch_size=4, size=64, speech=True, speakers="training", augment=False)
     (ordered,) = plain.once()
     batch = plain.at(0)
     where = batch.index.argsort()
     assert torch.equal(batch.pictures[where], ordered.pictures)
     assert torch.equal(batch.mel_mask[where], ordered.mel_mask)
-    strong = Loader(small, "train", batch_size=4, size=64, speech=True, heard=True)
+    strong = Loader(small, "train", batch_size=4, size=64, speech=True, speakers="training")
     assert len({tuple(strong.at(4 * k).mel_mask.sum(1).tolist()) for k in range(4)}) > 1  # speed varies
 
 
@@ -229,8 +230,8 @@ def test_without_captions_or_recordings_or_voices(small, write_small, small_tabl
     with pytest.raises(InputError, match="'nothing': unknown"):
         Loader(small, "nothing", batch_size=2)
     small.voice_heard[:] = True
-    with pytest.raises(InputError, match="no picture of the train split has recordings in unheard voices; add some"):
-        Loader(small, "train", batch_size=2, speech=True, heard=False)
+    with pytest.raises(InputError, match="no picture of the train split has recordings by held-out speakers; add some"):
+        Loader(small, "train", batch_size=2, speech=True, speakers="held-out")
     small_tables.captions, small_tables.caption_picture = ["the bird 0"], [2]
     few = Corpus(write_small("few.h5"))
     assert Loader(few, "train", batch_size=2, words=WORDS).indices.tolist() == [2]
@@ -243,7 +244,7 @@ def test_to_unit_to_device_and_stack():
     batch = Batch(torch.arange(2), torch.arange(2), tokens=torch.ones(2, 3)).to("meta")
     assert batch.index.device.type == batch.tokens.device.type == "meta"
     assert batch.pictures is None
-    mels, mask = stack_mels([torch.ones(2, 40), torch.ones(1, 40)])
+    mels, mask = audio.stack_mels([torch.ones(2, 40), torch.ones(1, 40)])
     assert mels[..., 0].tolist() == [[1, 1], [1, 0]]
     assert mask.tolist() == [[True, True], [True, False]]
 

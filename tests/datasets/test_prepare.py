@@ -198,7 +198,7 @@ def test_missing_engines_are_told_and_voices_for_measuring_remain(tmp_path, monk
     ]
     corpus = Corpus(path)
     assert {corpus.voice_names[voice].partition("-")[0] for voice in corpus.recording_voice} == {"espeak"}
-    assert Loader(corpus, "test", batch_size=2, speech=True, heard=False).indices.tolist() == list(
+    assert Loader(corpus, "test", batch_size=2, speech=True, speakers="held-out").indices.tolist() == list(
         corpus.pictures_of("test")
     )
 
@@ -278,7 +278,7 @@ def test_own_data(own, with_captions):
         assert len(expected) == 51 + 10 * number
         assert torch.equal(corpus.mel(number), expected.half().float())
         assert np.abs(np.asarray(corpus.picture(number)).astype(int) - 40 * number).max() <= 1
-    batch = Loader(corpus, "train", batch_size=3, size=16, speech=True, heard=True).at(0)
+    batch = Loader(corpus, "train", batch_size=3, size=16, speech=True, speakers="training").at(0)
     assert batch.mels.shape[0] == 3
 
 

@@ -6,11 +6,10 @@ import soundfile
 import torch
 
 from attngan.networks.generator import Generator
-from attngan.networks.image_encoder import ImageEncoder, ScratchTrunk
-from attngan.networks.text_encoder import TextEncoder
 from attngan.runtime import checkpoint
 from datasets import prepare
 from s2i.model.speech_encoder import SpeechEncoder
+from tests.helpers import write_damsm
 
 RATE = 16_000
 
@@ -62,20 +61,6 @@ def wav(tmp_path):
     path.parent.mkdir()
     soundfile.write(path, hum(300), RATE)
     return path
-
-
-WORDS = ("a", "small", "yellow", "red", "bird", "with", "black", "wings", "head", "this", "has", "and")
-
-
-def write_damsm(path, seed=3):
-    """A DAMSM of random weights that knows `WORDS`."""
-    torch.manual_seed(seed)
-    image = {"trunk": "scratch", "size": 32, "width": 4, "blocks": [1, 1, 1, 1]}
-    vocabulary = ["<end>", "<unk>", *WORDS]
-    encoder = ImageEncoder(ScratchTrunk(size=32, width=4, blocks=(1, 1, 1, 1)))
-    state = {"caption": TextEncoder(n_words=len(vocabulary)).state_dict(), "image": encoder.state_dict()}
-    about = {"kind": "damsm-weights", "caption": "text", "vocabulary": vocabulary, "image": image}
-    checkpoint.save(path, state, about)
 
 
 @pytest.fixture(scope="session")

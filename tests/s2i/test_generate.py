@@ -15,8 +15,8 @@ from datasets import cli, recordings
 from datasets.errors import InputError
 from s2i import generate
 from s2i.app import recording
-from s2i.model import microphone
-from s2i.model.session import Painter
+from s2i.model import microphone, model_folder
+from s2i.model.session import Session
 
 RATE = 16_000
 
@@ -294,31 +294,44 @@ def test_without_a_microphone_there_is_one_line(run, monkeypatch):
 
 
 def test_a_picture_of_the_page_is_painted_again_bit_for_bit(run, talking, wav, tmp_path):
-    painter = Painter(talking)
-    described = painter.hear(recording.read(wav))
-    pictures = painter.paint(described, 11, 3)
+    session = Session(talking)
+    described = session.hear(recording.read(wav))
+    pictures = session.paint(described, 11, 3)
     about = tmp_path / "page.json"
-    about.write_text(painter.about(described, pictures, 11, 3).to_json())
-    code, out, err = run("--seed", about, wav)
+    about.write_text(session.about(described, pictures, 11, 3).to_json())
+    code, out, err = run("--replay", about, wav)
     assert (code, err) == (0, [])
     assert [Path(line).name for line in out] == [f"page-{side}.png" for side in (8, 16, 32)]
     assert (np.asarray(Image.open(out[-1])) == pictures.stages[-1][0]).all()
-    assert run("--seed", about)[0] == 2
+    assert run("--replay", about)[0] == 2
     about.write_text(about.read_text().replace('"pixels": "', '"pixels": "0'))
-    code, out, err = run("--seed", about, wav)
+    code, out, err = run("--replay", about, wav)
     assert (code, len(out)) == (0, 3)
     assert "differ" in err[0]
 
 
-@pytest.mark.parametrize("more", [["--text", "a bird"], ["--microphone"], ["--samples", "2"]])
+@pytest.mark.parametrize("more", [["--text", "a bird"], ["--microphone"], ["--samples", "2"], ["--seed", "1"]])
 def test_a_painting_file_stands_alone(run, more):
-    code, out, err = run("--seed", "page.json", *more)
+    code, out, err = run("--replay", "page.json", *more)
     assert (code, out) == (2, [])
     assert "leave out" in err[0]
 
 
-@pytest.mark.parametrize("seed", ["blue", "1.5", "page.txt"])
-def test_a_seed_that_is_neither_number_nor_file_is_refused(run, seed):
+@pytest.mark.parametrize("seed", ["blue", "1.5", "page.json"])
+def test_a_seed_that_is_no_number_is_refused(run, seed):
     code, _, err = run("--seed", seed)
     assert code == 2
-    assert f"--seed {seed}" in err[0]
+    assert "--seed" in err[0]
+
+
+def test_the_model_is_read_and_checked_once(run, talking, wav, monkeypatch):
+    descriptions = {name: {} for name in ("speech.safetensors", "generator.safetensors")}
+    model_folder.write_manifest(talking, descriptions)
+    checked, loaded = [], []
+    sha256, load = model_folder.sha256, checkpoint.load
+    monkeypatch.setattr(model_folder, "sha256", lambda path: checked.append(path.name) or sha256(path))
+    monkeypatch.setattr(checkpoint, "load", lambda path, kind: loaded.append(path.name) or load(path, kind))
+    monkeypatch.setattr(microphone, "record", lambda: torch.rand(16_000) - 0.5)
+    assert run("--microphone", "--text", "a red bird", wav)[0] == 0
+    assert sorted(checked) == ["generator.safetensors", "speech.safetensors"]
+    assert sorted(loaded) == ["damsm.safetensors", "generator.safetensors", "speech.safetensors"]

@@ -5,17 +5,16 @@ import torch
 
 from attngan.networks.encoders import build_image_encoder
 from attngan.networks.generator import load_generator
-from attngan.networks.text_encoder import TextEncoder
 from attngan.runtime import checkpoint
 from datasets.captions import Vocabulary
 from datasets.corpus import Corpus
 from datasets.errors import InputError
 from s2i import train_baselines
-from s2i.evaluation import baselines, painters
+from s2i.evaluation import baselines, models
 from s2i.model.speech_encoder import SpeechEncoder
 from s2i.train_baselines import BaselinesConfig
+from tests.helpers import IMAGE, write_damsm
 
-BLUEPRINT = {"trunk": "scratch", "size": 32, "width": 4, "blocks": [1, 1, 1, 1]}
 GAMMAS = {"gamma1": 4.0, "gamma2": 5.0, "gamma3": 10.0}
 
 
@@ -25,16 +24,13 @@ def place(tmp_path_factory, build_birds):
     root = tmp_path_factory.mktemp("baselines")
     build_birds(root / "birds.h5")
     vocabulary = Vocabulary.build(Corpus(root / "birds.h5").captions)
+    write_damsm(root / "model/damsm.safetensors", 1, vocabulary.words, config=GAMMAS)
     torch.manual_seed(1)
-    image = build_image_encoder({**BLUEPRINT, "weights": None}).state_dict()
-    about = {"kind": "damsm-weights", "image": BLUEPRINT, "config": GAMMAS}
-    text = TextEncoder(n_words=len(vocabulary)).state_dict()
-    written = {"caption": "text", "vocabulary": vocabulary.words, "cell": "lstm"}
-    checkpoint.save(root / "model/damsm.safetensors", {"image": image, "caption": text}, {**about, **written})
+    image = build_image_encoder({**IMAGE, "weights": None}).state_dict()
     for path, kind in ((root / "model/speech.safetensors", "speech-encoder-weights"), (root / "free", "damsm-weights")):
         speech = SpeechEncoder(width=12, hidden=8, segments=6)
-        spoken = {"kind": kind, "speech": speech.arguments, "caption": "speech"}
-        checkpoint.save(path, {"image": image, "caption": speech.state_dict()}, {**about, **spoken})
+        spoken = {"kind": kind, "speech": speech.arguments, "caption": "speech", "image": IMAGE, "config": GAMMAS}
+        checkpoint.save(path, {"image": image, "caption": speech.state_dict()}, spoken)
     return root
 
 
@@ -65,11 +61,11 @@ def test_a_row_is_trained_and_paints(name, options, place):
     for resolution, pictures in zip(generator.resolutions, (first, 8), strict=True):
         settings = json.loads((options["runs"] / f"{name}-{resolution}" / "config.json").read_text())
         assert settings["pictures"] == pictures
-    painter = painters.load(name, model=place / "model", baselines=options["output"])
-    assert painter.budget == 24
-    assert painter.spoken == (baselines.TRAINED[name].condition == "speech")
-    condition = painter.listen([torch.randn(90, 40)]) if painter.spoken else painter.read(["a red bird"])
-    assert painter.paint(condition, [(0, 0)], 32).shape == (1, 3, 32, 32)
+    model = models.load(name, model=place / "model", baselines=options["output"])
+    assert model.budget == 24
+    assert model.speech == (baselines.TRAINED[name].condition == "speech")
+    condition = model.encode(["a red bird"], lambda: [torch.randn(90, 40)])
+    assert model.paint(condition, [(0, 0)], 32)[-1].shape == (1, 3, 32, 32)
     shipped = {path: path.read_bytes() for path in written}
     train_baselines.train(config)  # a finished row is left as it is
     assert {path: path.read_bytes() for path in written} == shipped

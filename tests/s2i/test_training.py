@@ -22,6 +22,7 @@ from attngan.networks.encoders import load_image_encoder, load_text_encoder
 from attngan.networks.generator import load_generator
 from attngan.runtime import checkpoint
 from attngan.training import losses
+from attngan.training.classifier_config import ClassifierConfig
 from attngan.training.gan_config import GanConfig
 from datasets import cli, corpus
 from datasets.captions import Vocabulary
@@ -30,6 +31,7 @@ from datasets.errors import InputError
 from s2i import train_damsm, train_gan, train_sen
 from s2i.model.speech_encoder import load_speech_encoder
 from s2i.train_damsm import DamsmConfig
+from s2i.train_emotion import EmotionConfig
 from s2i.train_sen import SenConfig
 
 JOBS = {"damsm": train_damsm, "sen": train_sen, "gan": train_gan}
@@ -176,7 +178,7 @@ def test_a_judge_of_another_kind(root, birds, monkeypatch):
     # No validation before the end, which reads captions of other pictures, all of them.
     train_damsm.main(tiny(corpus=birds, run=root / "judge", cell="gru", size=48, captions="odd", pictures=48))
     encoder, _ = load_text_encoder(root / "judge" / "best.safetensors")
-    assert isinstance(encoder.lstm, torch.nn.GRU)
+    assert isinstance(encoder.recurrent, torch.nn.GRU)
     assert load_image_encoder(root / "judge" / "best.safetensors")[0].trunk.size == 48
     source = Corpus(birds)
     trained = source.pictures_of("train")
@@ -328,7 +330,7 @@ def test_gan_refuses_to_grow_from_what_does_not_fit(root, birds, damsm, sen, gan
 def test_text_free_from_end_to_end(root, wordless):
     """No caption in the corpus at all: the text-free DAMSM, a speech encoder of its own, and a generator on each."""
     free, more, painted = root / "free", root / "free-sen", root / "free-gan"
-    train_damsm.main(tiny(corpus=wordless, run=free, teacher="speech", pictures=48))
+    train_damsm.main(tiny(corpus=wordless, run=free, modality="speech", pictures=48))
     found = json.loads((free / "results.json").read_text())["test"]
     assert set(found) == {"seen_voices", "unseen_voices"}
     with pytest.raises(InputError, match="without text"):
@@ -342,7 +344,7 @@ def test_text_free_from_end_to_end(root, wordless):
 
 
 def test_text_asked_of_a_corpus_without_captions_is_refused(root, wordless, damsm, sen):
-    with pytest.raises(InputError, match=r"wordless\.h5: has too few captions.*--teacher speech"):
+    with pytest.raises(InputError, match=r"wordless\.h5: has too few captions.*--modality speech"):
         train_damsm.main(tiny(corpus=wordless, run=root / "refused"))
     with pytest.raises(InputError, match=r"wordless\.h5: .*captions"):
         train_gan.main(gan_options(wordless, damsm, sen, root / "refused-gan", condition="text"))
@@ -352,7 +354,7 @@ def test_recordings_asked_of_a_silent_corpus_are_refused(root, birds, damsm):
     nothing: dict[str, list[int]] = {f"recording_{name}": [] for name in ("picture", "caption", "voice", "seed")}
     silent = copy_corpus(birds, root / "silent.h5", **nothing)
     for main, more in (
-        (train_damsm.main, {"teacher": "speech"}),
+        (train_damsm.main, {"modality": "speech"}),
         (train_sen.main, {"damsm": damsm / "best.safetensors"}),
     ):
         with pytest.raises(InputError, match=r"silent\.h5: .*recordings"):
@@ -538,7 +540,7 @@ def fields_that_are_read() -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("job", list(JOBS))
-def test_every_option_is_read(job):
-    missing = {field.name for field in dataclasses.fields(CONFIGS[job])} - fields_that_are_read()
+@pytest.mark.parametrize("config", [*CONFIGS.values(), ClassifierConfig, EmotionConfig])
+def test_every_option_is_read(config):
+    missing = {field.name for field in dataclasses.fields(config)} - fields_that_are_read()
     assert not missing, f"declared and never used: {sorted(missing)}"

@@ -69,7 +69,7 @@ const $ = (name) => root.querySelector(name);
 const canvas = $(".v-canvas"), strip = $(".v-strip"), mel = $(".v-mel"), slider = $("input");
 
 let data = null; // what the page was given last
-let stage = 0, chosen = false; // which stage is shown, and whether a person chose it
+let stage = 0, stagePicked = false; // which stage is shown, and whether a person picked it
 let picked = null, view = "picture"; // segment; "picture", "segment" or "map"
 let images = [], maps = [], sound = null, playing = null, playedUntil = null;
 
@@ -84,7 +84,7 @@ const name = (k) => {
 };
 
 function where(map, k) {
-  const side = map.side, at = map.data.subarray(k * side * side, (k + 1) * side * side);
+  const side = map.resolution, at = map.data.subarray(k * side * side, (k + 1) * side * side);
   let x = 0, y = 0, all = 0;
   for (let i = 0; i < at.length; i++) {
     const weight = at[i] * at[i];
@@ -105,7 +105,7 @@ function drawPicture() {
   pen.drawImage(image, 0, 0, CELL, CELL);
   pen.filter = "none";
   if (!map || view === "picture") return;
-  const side = map.side, area = side * side, over = new ImageData(side, side);
+  const side = map.resolution, area = side * side, over = new ImageData(side, side);
   if (view === "segment" && picked !== null) {
     const at = map.data.subarray(picked * area, (picked + 1) * area), [r, g, b] = colourOf(picked, count());
     const top = at.reduce((x, y) => Math.max(x, y), 1e-6), strong = Math.min(1, (top * count()) / 2);
@@ -184,19 +184,19 @@ function drawWords() {
 
 function describe() {
   const map = maps[stage], caption = $(".v-caption");
-  const side = data.stages[stage].side;
+  const resolution = data.stages[stage].resolution;
   if (!map) {
-    caption.textContent = `${side} px is painted from the whole ${spoken() ? "recording" : "sentence"} at once; ` +
+    caption.textContent = `${resolution} px is painted from the whole ${spoken() ? "recording" : "sentence"} at once; ` +
       `single ${spoken() ? "segments" : "words"} come in at the next stage.`;
   } else if (view === "segment" && picked !== null) {
-    caption.textContent = `${name(picked)} has ${percent(map.mass[picked])} of the attention at ${side} px, ${where(map, picked)}.`;
+    caption.textContent = `${name(picked)} has ${percent(map.mass[picked])} of the attention at ${resolution} px, ${where(map, picked)}.`;
   } else if (view === "map") {
-    caption.textContent = `Each region in the colour of the ${spoken() ? "segment" : "word"} that it listens to most, at ${side} px.`;
+    caption.textContent = `Each region in the colour of the ${spoken() ? "segment" : "word"} that it listens to most, at ${resolution} px.`;
   } else caption.textContent = "";
   const kind = spoken() ? "Segment" : "Word";
-  const told = picked === null ? `no ${kind.toLowerCase()} chosen` : `${kind} ${picked + 1} of ${count()}, ${name(picked)}`;
-  slider.setAttribute("aria-valuetext", told);
-  canvas.setAttribute("aria-label", `${side} px picture of: ${data.title}. ${view === "picture" ? "" : caption.textContent}`);
+  const label = picked === null ? `no ${kind.toLowerCase()} chosen` : `${kind} ${picked + 1} of ${count()}, ${name(picked)}`;
+  slider.setAttribute("aria-valuetext", label);
+  canvas.setAttribute("aria-label", `${resolution} px picture of: ${data.title}. ${view === "picture" ? "" : caption.textContent}`);
 }
 
 function show() {
@@ -232,11 +232,11 @@ async function play(start, end) {
 
 function addStages() {
   const places = Array.from({ length: data.wanted }, (_, k) => {
-    const given = data.stages[k], side = given ? given.side : data.stages[0].side * 2 ** k;
+    const given = data.stages[k], resolution = given ? given.resolution : data.stages[0].resolution * 2 ** k;
     const button = make("button", "v-stage", { type: "button", disabled: !given });
-    button.append(given ? make("img", "", { src: given.png, alt: "" }) : make("span", "v-wait"), make("span", "", { textContent: `${side} px` }));
-    button.setAttribute("aria-label", given ? `Show the ${side} px picture` : `${side} px, still being painted`);
-    button.onclick = () => { stage = k; chosen = true; show(); };
+    button.append(given ? make("img", "", { src: given.png, alt: "" }) : make("span", "v-wait"), make("span", "", { textContent: `${resolution} px` }));
+    button.setAttribute("aria-label", given ? `Show the ${resolution} px picture` : `${resolution} px, still being painted`);
+    button.onclick = () => { stage = k; stagePicked = true; show(); };
     return button;
   });
   $(".v-stages").replaceChildren(...places);
@@ -246,9 +246,9 @@ function take() {
   const given = props.value;
   if (!element.contains(root)) element.replaceChildren(root);
   if (!given || !given.stages) return;
-  if (given.stages.length === 1) { picked = null; view = "picture"; chosen = false; }
+  if (given.stages.length === 1) { picked = null; view = "picture"; stagePicked = false; }
   data = given;
-  if (!chosen) stage = data.stages.length - 1;
+  if (!stagePicked) stage = data.stages.length - 1;
   $(".v-empty").hidden = $(".v-start").hidden = true;
   $(".v-side").hidden = false;
   const first = data.stages.length === 1, low = root.getBoundingClientRect().top > window.innerHeight - 100;
@@ -292,9 +292,9 @@ $(".v-none").onclick = () => { view = "picture"; picked = null; show(); };
 canvas.addEventListener("pointermove", (event) => {
   const map = data && maps[stage];
   if (!map || !count()) return;
-  const box = canvas.getBoundingClientRect(), place = (v, size) => Math.min(map.side - 1, Math.max(0, Math.floor((v / size) * map.side)));
+  const box = canvas.getBoundingClientRect(), place = (v, size) => Math.min(map.resolution - 1, Math.max(0, Math.floor((v / size) * map.resolution)));
   const x = place(event.clientX - box.left, box.width), y = place(event.clientY - box.top, box.height);
-  const weights = data.parts.map((_, k) => map.data[(k * map.side + y) * map.side + x]);
+  const weights = data.parts.map((_, k) => map.data[(k * map.resolution + y) * map.resolution + x]);
   const order = weights.map((_, k) => k).sort((a, b) => weights[b] - weights[a]);
   drawBars(weights);
   $(".v-caption").textContent = `This spot listened most to ${name(order[0])} (${percent(weights[order[0]])})` +

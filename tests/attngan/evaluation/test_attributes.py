@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from attngan.evaluation import attributes
-from attngan.evaluation.attributes import ATTRIBUTES, SIDE, Reader, drawings, named, roughen, train_reader
+from attngan.evaluation.attributes import ATTRIBUTES, SIDE, Reader, claimed_attributes, drawings, roughen, train_reader
 from attngan.runtime import checkpoint
 from datasets import synthetic
 from datasets.errors import InputError
@@ -17,7 +17,7 @@ def test_sentences_name_what_is_true(seed):
     chance = random.Random(seed)
     bird = synthetic.BirdAttributes(**{name: chance.choice(choices) for name, choices in ATTRIBUTES.items()})
     for sentence in synthetic.sentences(bird, len(synthetic.TEMPLATES), seed):
-        claim = named(sentence)
+        claim = claimed_attributes(sentence)
         assert claim.items() <= asdict(bird).items()
         for name, value in asdict(bird).items():  # nothing that it says is left out
             assert name in claim or value not in sentence.split() or value in claim.values()
@@ -27,14 +27,14 @@ def test_sentences_name_what_is_true(seed):
 def test_every_template_names_its_placeholders(template):
     bird = synthetic.BirdAttributes(body="orange", head="orange", wing="orange", belly="orange")
     sentence = template.format(**asdict(bird)).replace("a orange", "an orange")
-    assert {f"{{{name}}}" in template for name in named(sentence)} == {True}
-    assert len(named(sentence)) == template.count("{")
+    assert {f"{{{name}}}" in template for name in claimed_attributes(sentence)} == {True}
+    assert len(claimed_attributes(sentence)) == template.count("{")
 
 
 @pytest.mark.parametrize("sentence", ["", "this bird has a pink head", "a small bird that eats seeds"])
 def test_other_sentences_are_refused(sentence):
     with pytest.raises(InputError, match="is not a sentence about drawn birds"):
-        named(sentence)
+        claimed_attributes(sentence)
 
 
 def test_drawings_repeat_and_wear_their_labels():

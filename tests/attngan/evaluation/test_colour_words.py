@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from attngan.evaluation.colour_words import COLOURS, MEANING, colour_words, mentions, named
+from attngan.evaluation.colour_words import COLOURS, MEANING, colour_words, named_colours
 
 
 @pytest.mark.parametrize(
@@ -67,11 +67,8 @@ def test_every_word_means_one_basic_colour():
     assert all(colour_words(f"a {word} bird") == {colour} for word, colour in MEANING.items())
 
 
-def test_named_and_mentions():
-    found = named(["a red bird", "a small bird", "black and white wings"])
-    assert found.dtype == torch.bool
-    assert [[COLOURS[k] for k in row.nonzero()[:, 0]] for row in found] == [["red"], [], ["black", "white"]]
-    assert named([]).shape == (0, len(COLOURS))
-    shares = mentions([["a red bird", "a small bird"], ["a red bird"]])
-    assert shares[:, COLOURS.index("red")].tolist() == [0.5, 1.0]
-    assert shares.sum() == 1.5
+def test_named_colours():
+    names = named_colours(["a red bird", "a small bird", "black and white wings"])
+    assert names.dtype == torch.bool
+    assert [[COLOURS[k] for k in row.nonzero()[:, 0]] for row in names] == [["red"], [], ["black", "white"]]
+    assert named_colours([]).shape == (0, len(COLOURS))

@@ -4,10 +4,11 @@ import pytest
 import torch
 
 from attngan.evaluation import colours
-from attngan.evaluation.colour_words import COLOURS, colour_words, mentions
+from attngan.evaluation.colour_words import COLOURS, colour_words
 from datasets import synthetic
 from datasets.errors import InputError
 from datasets.loader import to_unit
+from scripts.fit_colour_thresholds import fit_thresholds, mention_rates
 
 FLAT = {
     "black": (12, 12, 14),
@@ -48,7 +49,7 @@ def drawn():
     species = torch.tensor([kind for _, kind, *_ in made])
     shares, seen = colours.colour_shares(pictures), species < 20
     truths = [[f"{a.body} {a.head} {a.wing} {a.belly} bird"] for _, _, a, _ in made]
-    thresholds = colours.fit_thresholds(shares[seen], mentions([t for t, s in zip(truths, seen, strict=True) if s]))
+    thresholds = fit_thresholds(shares[seen], mention_rates([t for t, s in zip(truths, seen, strict=True) if s]))
     test = (~seen).nonzero()[:, 0]
     return shares[test], [made[k][3] for k in test], species[test], thresholds
 
@@ -74,8 +75,8 @@ def test_people_call_the_colours_the_same():
         words = name.removeprefix("xkcd:").replace("gray", "grey").replace("/", " ").split()
         basic = [word for word in words if word in right]
         if len(basic) == 1 and len(words) <= 2 and colour_words(" ".join(words)) == set(basic):
-            found = colours.basic_colours(torch.tensor(matplotlib.colors.to_rgb(code)))
-            right[basic[0]].append(COLOURS[found] == basic[0])
+            rgb = torch.tensor(matplotlib.colors.to_rgb(code))
+            right[basic[0]].append(COLOURS[colours.basic_colours(rgb, colours.cielab(rgb))] == basic[0])
     assert sum(map(len, right.values())) > 250
     means = {colour: np.mean(hits) for colour, hits in right.items()}
     assert np.mean(list(means.values())) > 0.88
@@ -87,7 +88,7 @@ def test_basic_colours_equal_a_slow_conversion():
     # CIELAB of sRGB primaries and a grey by Lindbloom (D65), and hues of HSV by matplotlib.
     rgb = torch.tensor([[1.0, 0, 0], [0, 1, 0], [0, 0, 1], [0.5, 0.5, 0.5], [1, 1, 1], [0, 0, 0]])
     expected = [[53.24, 80.09, 67.20], [87.73, -86.18, 83.18], [32.30, 79.19, -107.86], [53.39, 0, 0], [100, 0, 0]]
-    assert colours._lab(rgb).numpy() == pytest.approx(np.array([*expected, [0, 0, 0]]), abs=0.02)
+    assert colours.cielab(rgb).numpy() == pytest.approx(np.array([*expected, [0, 0, 0]]), abs=0.02)
     many = torch.rand(500, 3, generator=torch.Generator().manual_seed(0))
     hues = matplotlib.colors.rgb_to_hsv(many.numpy())[:, 0] * 360
     assert colours._hue(many).numpy() == pytest.approx(hues, abs=1e-2)
@@ -161,50 +162,9 @@ def test_what_is_no_picture_is_refused(pictures, message):
 # Thresholds
 
 
-def test_thresholds_part_the_described_from_the_rest():
-    shares, mentioned = torch.zeros(6, 11), torch.zeros(6, 11, dtype=torch.bool)
-    shares[:, 4] = torch.tensor([0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
-    mentioned[3:, 4] = True
-    assert colours.fit_thresholds(shares, mentioned) == {"red": pytest.approx(0.35)}
-    mentioned[0, 4] = True  # one of four below: still the best place
-    assert colours.fit_thresholds(shares, mentioned) == {"red": pytest.approx(0.35)}
-
-
-def test_thresholds_weigh_both_sides_the_same():
-    # 90 of 100 pictures are described: saying "always" is right in 90 %, yet the threshold parts the two.
-    shares, mentioned = torch.zeros(100, 11), torch.zeros(100, 11)
-    shares[:, 0] = torch.linspace(0, 0.99, 100)
-    mentioned[10:, 0] = 1
-    assert colours.fit_thresholds(shares, mentioned)["black"] == pytest.approx(0.095)
-
-
-def test_thresholds_take_shares_of_captions():
-    shares, mentioned = torch.zeros(4, 11), torch.zeros(4, 11)
-    shares[:, 2] = torch.tensor([0.1, 0.2, 0.3, 0.4])
-    mentioned[:, 2] = torch.tensor([0.2, 0.1, 0.9, 0.5])
-    assert colours.fit_thresholds(shares, mentioned) == {"grey": pytest.approx(0.25)}
-
-
-def test_thresholds_are_never_below_the_least():
-    shares, mentioned = torch.zeros(4, 11), torch.zeros(4, 11)
-    shares[:, 5] = torch.tensor([0, 1e-9, 0.1, 0.2])
-    mentioned[1:, 5] = 1
-    assert colours.fit_thresholds(shares, mentioned)["orange"] >= colours.LEAST
-
-
-def test_thresholds_need_shares_and_mentions_of_the_same_pictures():
-    for shares, mentioned in (
-        (torch.zeros(4, 11), torch.zeros(5, 11)),
-        (torch.zeros(4, 10), torch.zeros(4, 10)),
-        (torch.zeros(0, 11), torch.zeros(0, 11)),
-    ):
-        with pytest.raises(InputError, match="same N"):
-            colours.fit_thresholds(shares, mentioned)
-
-
 def test_there_is_a_threshold_for_every_colour():
     assert set(colours.THRESHOLDS) == set(COLOURS)
-    assert all(colours.LEAST <= limit < 0.5 for limit in colours.THRESHOLDS.values())
+    assert all(colours.LEAST_SHARE <= limit < 0.5 for limit in colours.THRESHOLDS.values())
 
 
 # Right or not
@@ -213,22 +173,22 @@ def test_there_is_a_threshold_for_every_colour():
 @pytest.mark.parametrize("colour", COLOURS)
 def test_a_flat_bird_is_right_about_its_colour_only(colour):
     captions = [f"a {name} bird" for name in COLOURS]
-    hits = colours.colours_right(bird(FLAT[colour], (96, 120, 60)).expand(11, 3, 64, 64), captions)
+    shares = colours.colour_shares(bird(FLAT[colour], (96, 120, 60)).expand(11, 3, 64, 64))
+    hits = colours.colour_hits(shares, captions)
     assert (hits.said == torch.eye(11, dtype=torch.bool)).all()
     assert [name for name, right in zip(COLOURS, hits.right.any(1), strict=True) if right] == [colour]
-    assert hits.rate == pytest.approx(100 / 11)
 
 
 def test_words_without_a_threshold_do_not_count():
-    pictures = bird(FLAT["red"], FLAT["green"])
-    hits = colours.colours_right(pictures, ["a red and black bird"], {"black": 0.1})
+    shares = colours.colour_shares(bird(FLAT["red"], FLAT["green"]))
+    hits = colours.colour_hits(shares, ["a red and black bird"], {"black": 0.1})
     assert hits.said.sum() == 1
-    assert hits.rate == 0
+    assert not hits.right.any()
 
 
 def test_a_caption_for_each_picture_is_needed():
     with pytest.raises(InputError, match="captions: 2 for 1"):
-        colours.colours_right(flat(FLAT["red"]), ["a red bird"] * 2)
+        colours.colour_hits(colours.colour_shares(flat(FLAT["red"])), ["a red bird"] * 2)
 
 
 def test_drawn_birds_are_nearly_always_right(drawn):
@@ -237,7 +197,8 @@ def test_drawn_birds_are_nearly_always_right(drawn):
     found = colours.agreement(shares, first, species, thresholds)
     assert found["all"].own > 90
     assert found["all"].exchanged < 50
-    assert colours.shown(shares, first, thresholds).rate == pytest.approx(found["all"].own)
+    hits = colours.colour_hits(shares, first, thresholds)
+    assert float(100 * hits.right.sum() / hits.said.sum()) == pytest.approx(found["all"].own)
     assert all(each.own > each.exchanged for each in found.values())
 
 
@@ -247,7 +208,7 @@ def test_agreement_is_the_mean_of_all_exchanges(drawn):
     right = said = 0
     for k in range(30):
         others = [j for j in range(30) if species[j] != species[k]]
-        hits = colours.shown(shares[others], [first[k]] * len(others), thresholds)
+        hits = colours.colour_hits(shares[others], [first[k]] * len(others), thresholds)
         right, said = right + hits.right.sum() / len(others), said + hits.said.sum() / len(others)
     found = colours.agreement(shares, first, species, thresholds)
     assert found["all"].exchanged == pytest.approx(float(100 * right / said), rel=1e-5)

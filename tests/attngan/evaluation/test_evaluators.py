@@ -3,39 +3,28 @@ import pytest
 import torch
 
 from attngan.evaluation import evaluators
-from attngan.evaluation.classifier import Classifier, load_classifier
-from attngan.evaluation.evaluators import Evaluators, Matcher, RealStatistics, Seen, SpeciesExtractor, together
-from attngan.networks.encoders import build_image_encoder
-from attngan.networks.text_encoder import TextEncoder
+from attngan.evaluation.classifier import load_classifier
+from attngan.evaluation.evaluators import (
+    Evaluators,
+    Matcher,
+    Observations,
+    RealStatistics,
+    SpeciesExtractor,
+    concatenate,
+)
 from attngan.runtime import checkpoint
 from datasets.errors import InputError
+from tests.helpers import write_classifier, write_damsm
 
-BLUEPRINT = {"trunk": "scratch", "size": 32, "width": 4, "blocks": [1, 1, 1, 1]}
-WORDS = ["<end>", "<unk>", "a", "red", "blue", "bird"]
-
-
-def write_matcher(path, seed, caption="text"):
-    torch.manual_seed(seed)
-    state = {
-        "image": build_image_encoder({**BLUEPRINT, "weights": None}).state_dict(),
-        "caption": TextEncoder(n_words=len(WORDS)).state_dict(),
-    }
-    about = {"kind": "damsm-weights", "image": BLUEPRINT, "caption": caption, "vocabulary": WORDS}
-    checkpoint.save(path, state, about)
-
-
-def write_classifier(path, seed):
-    torch.manual_seed(seed)
-    network = Classifier(n_species=5, size=32, width=4, blocks=(1, 1, 1, 1))
-    checkpoint.save(path, network.state_dict(), {"kind": "classifier-weights", "classifier": network.arguments})
+VOCABULARY = ["<end>", "<unk>", "a", "red", "blue", "bird"]
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("evaluators")
     write_classifier(folder / evaluators.CLASSIFIER, 1)
-    write_matcher(folder / "damsm.safetensors", 2)
-    write_matcher(folder / evaluators.JUDGE, 3)
+    write_damsm(folder / "damsm.safetensors", 2, VOCABULARY)
+    write_damsm(folder / evaluators.JUDGE, 3, VOCABULARY)
     return folder
 
 
@@ -51,7 +40,9 @@ def pictures(count, side):
 def seen_in(count):
     draws = torch.Generator().manual_seed(0)
     values = {name: torch.randn(count, 3, generator=draws) for name in ("features", "probabilities", "matched")}
-    return Seen(**values, judged=torch.randn(count, 2, generator=draws), shares=torch.rand(count, 11, generator=draws))
+    return Observations(
+        **values, judged=torch.randn(count, 2, generator=draws), shares=torch.rand(count, 11, generator=draws)
+    )
 
 
 @pytest.mark.parametrize("side", [16, 32, 64])
@@ -82,7 +73,7 @@ def test_another_extractor_stands_for_the_classifier(folder, tmp_path, loaded):
         def __call__(self, shown):
             return torch.zeros(len(shown), 2), torch.full((len(shown), 4), 0.25)
 
-    write_matcher(tmp_path / evaluators.JUDGE, 3)  # a folder without a classifier
+    write_damsm(tmp_path / evaluators.JUDGE, 3, VOCABULARY)  # a folder without a classifier
     other = Evaluators.load(tmp_path, folder / "damsm.safetensors", Constant())
     seen = other.look(pictures(2, 16))
     assert seen.features.shape == (2, 2)
@@ -114,7 +105,7 @@ def test_files_that_are_something_else_are_refused(folder, tmp_path):
         SpeciesExtractor(folder / evaluators.JUDGE)
     with pytest.raises(InputError, match="holds a classifier-weights"):
         Matcher(folder / evaluators.CLASSIFIER)
-    write_matcher(tmp_path / "free.safetensors", 1, caption="speech")
+    write_damsm(tmp_path / "free.safetensors", 1, VOCABULARY, caption="speech")
     with pytest.raises(InputError, match="trained without text"):
         Matcher(tmp_path / "free.safetensors")
 
@@ -131,7 +122,7 @@ def test_rows_of_what_was_seen_are_those_asked_for():
 
 def test_parts_together_are_the_whole():
     seen = seen_in(6)
-    whole = together([seen[:1], seen[1:4], seen[4:]])
+    whole = concatenate([seen[:1], seen[1:4], seen[4:]])
     assert vars(whole).keys() == vars(seen).keys()
     assert all(torch.equal(vars(whole)[name], values) for name, values in vars(seen).items())
 

@@ -3,7 +3,7 @@ import torch
 
 from attngan.evaluation import scores
 from attngan.evaluation.colour_words import COLOURS
-from attngan.evaluation.evaluators import RealStatistics, Seen
+from attngan.evaluation.evaluators import Observations, RealStatistics
 from datasets.errors import InputError
 
 
@@ -17,7 +17,7 @@ def features_of(count=120, width=6, seed=1):
 
 def shown(features, *, matched=None, judged=None, probabilities=None, shares=None):
     count = len(features)
-    return Seen(
+    return Observations(
         features,
         torch.full((count, 4), 0.25) if probabilities is None else probabilities,
         features_of(count, 16, 2) if matched is None else matched,

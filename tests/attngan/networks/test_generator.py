@@ -1,6 +1,7 @@
 import itertools
 import math
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -9,6 +10,8 @@ from torch import nn
 from attngan.networks.condition import Condition
 from attngan.networks.generator import Generator
 from attngan.networks.layers import Affine, ConditioningAugmentation, GatedConv, gated_linear_unit
+from attngan.runtime.training_options import HALF, SINGLE
+from datasets.errors import InputError
 
 WIDTH = 12  # of conditions in these tests
 
@@ -271,3 +274,64 @@ def test_without_attention_the_sentence_alone_is_painted():
     refined, looked = generator.refine[0](x, given, style)
     assert looked is None
     assert not torch.allclose(refined, generator.refine[0](x, given, -style)[0])  # it knows the style by itself
+
+
+def test_noise_is_decided_by_its_seed_alone():
+    generator = small()
+    three = generator.sample_noise([(7, 0), (7, 1), (8, 0)])
+    assert three.noise.shape == (3, 5)
+    assert three.epsilon.shape == (3, 6)
+    alone = generator.sample_noise([(7, 1)])
+    assert torch.equal(alone.noise, three[1:2].noise)
+    assert torch.equal(alone.epsilon, three[1:2].epsilon)
+    assert len({tuple(row.tolist()) for row in three.noise}) == 3
+    draws = np.random.default_rng([7, 1])  # the recipe that pictures people kept were painted with
+    for values in (alone.noise, alone.epsilon):
+        assert (values[0].numpy() == draws.standard_normal(values.shape[1], dtype=np.float32)).all()
+
+
+def test_painting_one_by_one_gives_the_same_pixels_in_any_company():
+    generator = colourful(small())
+    noises = generator.sample_noise([(0, k) for k in range(4)])
+    together = generator.paint(condition(), noises)
+    for k in range(4):
+        alone = generator.paint(condition()[k : k + 1], noises[k : k + 1])
+        assert all(torch.equal(a[0], b[k]) for a, b in zip(alone.pictures, together.pictures, strict=True))
+        assert all(torch.equal(a[0], b[k]) for a, b in zip(alone.attention, together.attention, strict=True))
+    batched = generator.paint(condition(), noises, batch_size=3)
+    for a, b in zip(batched.pictures, together.pictures, strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=1e-4)
+
+
+def test_one_caption_is_painted_with_every_noise():
+    generator = colourful(small())
+    noises = generator.sample_noise([(0, k) for k in range(3)])
+    one = condition()[1:2]
+    pictures = generator.paint(one, noises, stages=2).pictures
+    assert [len(stage) for stage in pictures] == [3, 3]
+    assert torch.equal(pictures[1][2:], generator.paint(one, noises[2:], stages=2).pictures[1])
+    assert (pictures[1][0] - pictures[1][1]).abs().mean() > 0.01
+
+
+def test_precision_is_asked_for_by_name():
+    generator = colourful(small())
+    noises = generator.sample_noise([(0, 0)])
+    single, half = (generator.paint(condition(1), noises, precision=name).pictures[-1] for name in (SINGLE, HALF))
+    assert (single != half).any()
+    torch.testing.assert_close(single, half, rtol=0, atol=0.1)
+    with pytest.raises(InputError, match="--precision 16-true: unknown"):
+        generator.paint(condition(1), noises, precision="16-true")
+
+
+def test_stages_are_counted_by_the_resolution():
+    assert [small().stages_to(resolution) for resolution in (8, 16, 32)] == [1, 2, 3]
+    with pytest.raises(InputError, match="--resolution 48: the model paints 8, 16, 32 px"):
+        small().stages_to(48)
+
+
+def colourful(generator):
+    """In evaluation mode, with heads that paint more than grey."""
+    with torch.no_grad():
+        for head in generator.heads:
+            head.weight.normal_(0, 0.5, generator=torch.Generator().manual_seed(1))
+    return generator.eval()

@@ -36,25 +36,39 @@ def test_the_sentence_is_where_both_directions_end(cell):
         torch.testing.assert_close(condition.sentence[row, 4:], condition.words[row, 4:, 0])
 
 
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_weights_of_older_files_load(cell):
+    """They call the recurrent network "lstm", whatever it is."""
+    encoder, fresh = small(cell).eval(), TextEncoder(n_words=10, embedding=6, dimension=8, cell=cell).eval()
+    old = {name.replace("recurrent.", "lstm."): value for name, value in encoder.state_dict().items()}
+    names = set(old)
+    torch.nn.ModuleDict({"caption": fresh}).load_state_dict({f"caption.{name}": value for name, value in old.items()})
+    assert torch.equal(fresh(*pad(CAPTIONS)).sentence, encoder(*pad(CAPTIONS)).sentence)
+    fresh.load_state_dict(old)
+    assert set(old) == names
+    with pytest.raises(RuntimeError, match=r"Unexpected key.*lstm2"):
+        fresh.load_state_dict({**old, "lstm2.x": torch.ones(1)})
+
+
 def test_padding_and_batch_mates_change_nothing():
     encoder = small().eval()
     tokens, mask = pad(CAPTIONS)
-    together = encoder(tokens, mask)
-    assert (together.words.masked_select(~mask[:, None]) == 0).all()
+    batched = encoder(tokens, mask)
+    assert (batched.words.masked_select(~mask[:, None]) == 0).all()
     for row, caption in enumerate(CAPTIONS):
         alone = encoder(*pad([caption]))
-        torch.testing.assert_close(alone.sentence[0], together.sentence[row])
-        torch.testing.assert_close(alone.words[0], together.words[row, :, : len(caption)])
+        torch.testing.assert_close(alone.sentence[0], batched.sentence[row])
+        torch.testing.assert_close(alone.words[0], batched.words[row, :, : len(caption)])
     longer = encoder(torch.nn.functional.pad(tokens, (0, 5), value=3), torch.nn.functional.pad(mask, (0, 5)))
-    torch.testing.assert_close(longer.sentence, together.sentence)
+    torch.testing.assert_close(longer.sentence, batched.sentence)
 
 
 def test_the_order_of_the_batch_does_not_matter():
     encoder, order = small().eval(), torch.tensor([2, 0, 3, 1])
     tokens, mask = pad(CAPTIONS)
-    together, shuffled = encoder(tokens, mask), encoder(tokens[order], mask[order])
-    torch.testing.assert_close(shuffled.sentence, together.sentence[order])
-    torch.testing.assert_close(shuffled.words, together.words[order])
+    batched, shuffled = encoder(tokens, mask), encoder(tokens[order], mask[order])
+    torch.testing.assert_close(shuffled.sentence, batched.sentence[order])
+    torch.testing.assert_close(shuffled.words, batched.words[order])
 
 
 def test_the_order_of_the_words_does():

@@ -9,7 +9,7 @@ from torch import nn
 
 from attngan.runtime.ranks import ALONE, Ranks, SharedBatchNorm, share_batch_norms
 from attngan.training import losses
-from attngan.training.adversary import split_rows
+from attngan.training.picture_batches import split_rows
 from datasets.errors import InputError
 
 REPOSITORY = Path(__file__).parents[2]

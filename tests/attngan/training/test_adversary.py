@@ -10,25 +10,26 @@ from attngan.training.adversary import Adversary, Penalty, diff_augment, mismatc
 WIDTH = 12  # of sentences in these tests
 
 
-def adversary(stages=(0, 1), seed=0, **options):
+def adversary(resolutions=(8, 16), seed=0, **options):
     torch.manual_seed(seed)
     networks = {
-        stage: Discriminator(resolution=8 * 2**stage, width=4, max_width=16, dimension=WIDTH) for stage in stages
+        str(resolution): Discriminator(resolution=resolution, width=4, max_width=16, dimension=WIDTH)
+        for resolution in resolutions
     }
     settings = {"learning_rate": 2e-3, "betas": (0.0, 0.99), "loss": "hinge", "policy": (), "penalty": Penalty()}
     return Adversary(networks, **{**settings, **options})
 
 
 def toy(batch=16, seed=0):
-    """Real pictures as bright as their sentence's first number, painted ones dark; [pictures of 8 and 16 px]."""
+    """Real pictures as bright as their sentence's first number, painted ones dark; of 8 and 16 px."""
     generator = torch.Generator().manual_seed(seed)
     sentence = torch.randn(batch, WIDTH, generator=generator)
     species = torch.arange(batch) % 4
-    real, fake = [], []
+    real, fake = {}, {}
     for resolution in (8, 16):
         noise = 0.1 * torch.randn(2, batch, 3, resolution, resolution, generator=generator)
-        real.append(noise[0] + sentence[:, :1, None, None].tanh())
-        fake.append(noise[1] - 0.5)
+        real[str(resolution)] = noise[0] + sentence[:, :1, None, None].tanh()
+        fake[str(resolution)] = noise[1] - 0.5
     return real, fake, sentence, species
 
 
@@ -57,8 +58,8 @@ def test_painted_pictures_may_have_sentences_of_their_own():
     def record(module, inputs):
         seen["sentences"] = inputs[0][:, -WIDTH:, 0, 0]
 
-    opponent = adversary(stages=(0,))
-    opponent.networks["0"].join.register_forward_pre_hook(record)
+    opponent = adversary(resolutions=(8,))
+    opponent.networks["8"].join.register_forward_pre_hook(record)
     draws = torch.Generator().manual_seed(5)
     opponent.train(real, fake, sentence, species, contextlib.nullcontext, draws, sentence.flip(0))
     one, other, wrong = seen["sentences"].chunk(3)
@@ -69,15 +70,15 @@ def test_painted_pictures_may_have_sentences_of_their_own():
 
 def test_the_first_loss_is_that_of_both_heads_by_hand():
     # With the weights before the step: mean of the two heads, hinge, wrong captions in the conditional one.
-    opponent, reference = adversary(stages=(0,)), adversary(stages=(0,)).networks["0"]
+    opponent, reference = adversary(resolutions=(8,)), adversary(resolutions=(8,)).networks["8"]
     real, fake, sentence, species = toy()
     values = opponent.train(real, fake, sentence, species, contextlib.nullcontext, torch.Generator().manual_seed(5))
     wrong = mismatched(species, torch.Generator().manual_seed(5))
     reference.train()
     reference.normalise_weights()  # the same one power iteration
     reference.eval()
-    seen, painted = reference(real[0], sentence), reference(fake[0], sentence)
-    swapped = reference(real[0], sentence[wrong]).conditional
+    seen, painted = reference(real["8"], sentence), reference(fake["8"], sentence)
+    swapped = reference(real["8"], sentence[wrong]).conditional
     relu = torch.relu
     alone = relu(1 - seen.unconditional).mean() + relu(1 + painted.unconditional).mean()
     paired = relu(1 - seen.conditional).mean() + (relu(1 + painted.conditional) + relu(1 + swapped)).mean() / 2
@@ -88,9 +89,9 @@ def test_the_first_loss_is_that_of_both_heads_by_hand():
 
 
 def test_only_the_given_stages_are_judged():
-    opponent = adversary(stages=(1,))
+    opponent = adversary(resolutions=(16,))
     real, fake, sentence, species = toy()
-    fake[0] = torch.empty(0)  # frozen stages paint nothing
+    fake["8"] = torch.empty(0)  # frozen stages paint nothing
     values = train(opponent, 1, data=(real, fake, sentence, species))[0]
     assert {name.split("/")[1] for name in values} == {"16"}
     assert opponent.generator_loss(fake, sentence, torch.Generator()).item() != 0
@@ -98,9 +99,9 @@ def test_only_the_given_stages_are_judged():
 
 def test_painted_pictures_get_no_gradient_from_training():
     real, fake, sentence, species = toy()
-    fake = [picture.requires_grad_() for picture in fake]
+    fake = {name: picture.requires_grad_() for name, picture in fake.items()}
     train(adversary(), 1, data=(real, fake, sentence, species))
-    assert all(picture.grad is None for picture in fake)
+    assert all(picture.grad is None for picture in fake.values())
 
 
 def test_the_discriminators_get_no_gradient_from_the_generator():
@@ -109,10 +110,10 @@ def test_the_discriminators_get_no_gradient_from_the_generator():
     train(opponent, 1)
     for parameter in opponent.networks.parameters():
         parameter.grad = None
-    fake = [picture.requires_grad_() for picture in fake]
+    fake = {name: picture.requires_grad_() for name, picture in fake.items()}
     opponent.generator_loss(fake, sentence, torch.Generator().manual_seed(0)).backward()
     assert all(parameter.grad is None for parameter in opponent.networks.parameters())
-    assert all(picture.grad.abs().sum() > 0 for picture in fake)
+    assert all(picture.grad.abs().sum() > 0 for picture in fake.values())
     before = [parameter.clone() for parameter in opponent.networks.parameters()]
     train(opponent, 1, data=(real, fake, sentence, species))  # and they learn again afterwards
     assert any(not torch.equal(a, b) for a, b in zip(before, opponent.networks.parameters(), strict=True))
@@ -145,13 +146,13 @@ def augmented(policy, seed=0, pictures=None):
 
 
 def test_no_policy_changes_nothing():
-    pictures = toy()[0][:1]
+    pictures = [toy()[0]["8"]]
     assert torch.equal(augmented((), pictures=pictures)[0], pictures[0])
 
 
 @pytest.mark.parametrize("policy", [("translation",), ("cutout",), ("translation", "cutout")])
 def test_real_and_painted_pictures_get_the_same_draws(policy):
-    pictures = toy()[0][1]
+    pictures = toy()[0]["16"]
     one, other = augmented(policy, pictures=[pictures, pictures.clone()])
     assert torch.equal(one, other)
     assert one.shape == pictures.shape
@@ -205,14 +206,14 @@ def test_gradients_flow_through_augmentation():
 def test_penalties_flatten_the_discriminator(kind):
     def steepness(opponent):
         real, _, sentence, _ = toy()
-        x, s = real[0].clone().requires_grad_(), sentence.clone().requires_grad_()
-        network = opponent.networks["0"].eval()
+        x, s = real["8"].clone().requires_grad_(), sentence.clone().requires_grad_()
+        network = opponent.networks["8"].eval()
         logits = network(x, s)
         inputs = torch.autograd.grad((logits.conditional + logits.unconditional).sum(), [x])
         return float(inputs[0].flatten(1).norm(dim=1).mean())
 
-    plain = adversary(stages=(0,))
-    penalised = adversary(stages=(0,), penalty=Penalty(kind, weight=3000.0, every=1))
+    plain = adversary(resolutions=(8,))
+    penalised = adversary(resolutions=(8,), penalty=Penalty(kind, weight=3000.0, every=1))
     train(plain, 40)
     train(penalised, 40)
     assert steepness(penalised) < 0.9 * steepness(plain)
@@ -220,7 +221,7 @@ def test_penalties_flatten_the_discriminator(kind):
 
 def test_penalty_comes_every_so_many_steps_and_is_not_logged_as_loss():
     calls = []
-    opponent = adversary(stages=(0,), penalty=Penalty("r1", weight=1.0, every=4))
+    opponent = adversary(resolutions=(8,), penalty=Penalty("r1", weight=1.0, every=4))
     own = opponent._penalty
 
     def counted(*arguments):
@@ -230,7 +231,7 @@ def test_penalty_comes_every_so_many_steps_and_is_not_logged_as_loss():
     opponent._penalty = counted
     values = train(opponent, 9)
     assert calls == [0, 4, 8]
-    assert values[0]["discriminator/8"] == train(adversary(stages=(0,)), 1)[0]["discriminator/8"]
+    assert values[0]["discriminator/8"] == train(adversary(resolutions=(8,)), 1)[0]["discriminator/8"]
 
 
 @pytest.mark.parametrize("penalty", [Penalty(), Penalty("r1", every=2)])
@@ -261,14 +262,14 @@ def test_a_batch_in_parts_has_the_gradients_of_the_whole():
     gradients, values = [], []
     for parts in (1, 4):
         torch.manual_seed(0)
-        networks = {0: Discriminator(resolution=8, width=4, max_width=16, dimension=WIDTH, spectral=False)}
+        networks = {"8": Discriminator(resolution=8, width=4, max_width=16, dimension=WIDTH, spectral=False)}
         settings = {"betas": (0.0, 0.99), "loss": "bce", "policy": (), "penalty": Penalty()}
         opponent = Adversary(networks, learning_rate=2e-3, **settings)
         draws = torch.Generator().manual_seed(7)
         found = opponent.train(
             real, fake, sentence, species, contextlib.nullcontext, draws, fake_sentence=None, parts=parts
         )
-        gradients.append([weight.grad for weight in networks[0].parameters()])
+        gradients.append([weight.grad for weight in networks["8"].parameters()])
         values.append({name: float(value) for name, value in found.items()})
     for one, other in zip(*gradients, strict=True):
         torch.testing.assert_close(other, one, rtol=1e-4, atol=1e-6)

@@ -7,35 +7,19 @@ import torch
 
 from attngan.evaluation.classifier import load_classifier
 from attngan.runtime import checkpoint
+from attngan.runtime.run import Run
 from attngan.training import classifier
-from datasets import prepare
+from attngan.training.classifier_config import PRESETS
 from datasets.corpus import Corpus
 from datasets.errors import InputError
 
 
-@pytest.fixture(scope="module")
-def birds(tmp_path_factory):
-    """96 drawn birds of 8 species, no recordings."""
-    return prepare.build(
-        prepare.PrepareConfig(
-            source="drawn",
-            output=tmp_path_factory.mktemp("classifier") / "birds.h5",
-            recordings_per_picture=0,
-            measuring_recordings_per_picture=0,
-            short_side=48,
-            drawn_pictures=96,
-            drawn_species=8,
-            workers=1,
-        )
-    )
+def options(silent_birds, run, **more):
+    return replace(PRESETS["tiny"], corpus=silent_birds, run=run, threads=1, **more)
 
 
-def options(birds, run, **more):
-    return replace(classifier.PRESETS["tiny"], corpus=birds, run=run, threads=1, **more)
-
-
-def test_every_species_is_trained_and_measured_with_different_pictures(birds):
-    corpus = Corpus(birds)
+def test_every_species_is_trained_and_measured_with_different_pictures(silent_birds):
+    corpus = Corpus(silent_birds)
     training, measuring = classifier.halves(corpus)
     assert sorted([*training, *measuring]) == list(range(len(corpus)))
     for part in (training, measuring):
@@ -43,8 +27,8 @@ def test_every_species_is_trained_and_measured_with_different_pictures(birds):
     assert len(measuring) == sum(count // 4 for count in np.bincount(corpus.species))
 
 
-def test_it_learns_drawn_birds_and_loads_again(birds, tmp_path):
-    path = classifier.train(options(birds, tmp_path, pictures=1_600, validate_every=800))
+def test_it_learns_drawn_birds_and_loads_again(silent_birds, tmp_path):
+    path = classifier.train(options(silent_birds, tmp_path, pictures=1_600, validate_every=800))
     network, description = load_classifier(path)
     assert description["validation"]["accuracy"] > 3 * 100 / 8
     pictures = torch.randn(3, 3, 64, 64).clamp(-1, 1)
@@ -54,21 +38,23 @@ def test_it_learns_drawn_birds_and_loads_again(birds, tmp_path):
         checkpoint.load(path, "generator")
 
 
-def test_a_stopped_run_goes_on_to_the_same_digits(birds, tmp_path):
-    config = options(birds, tmp_path / "whole", pictures=96, checkpoint_every=32, log_every=16, precision="32-true")
+def test_a_stopped_run_goes_on_to_the_same_digits(silent_birds, tmp_path):
+    config = options(
+        silent_birds, tmp_path / "whole", pictures=96, checkpoint_every=32, log_every=16, precision="32-true"
+    )
     classifier.train(config)
     parts = replace(config, run=tmp_path / "parts")
 
     class Killed(Exception):
         pass
 
-    def save(run, state, real=classifier.runtime.Run.save):
+    def save(run, state, real=Run.save):
         real(run, state)
         if run.position == 32:
             raise Killed
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(classifier.runtime.Run, "save", save)
+        patch.setattr(Run, "save", save)
         with pytest.raises(Killed):
             classifier.train(parts)
     classifier.train(parts)
@@ -81,8 +67,8 @@ def test_a_stopped_run_goes_on_to_the_same_digits(birds, tmp_path):
     assert len(losses(parts.run)) == 6
 
 
-def test_a_species_of_too_few_pictures_is_named(birds):
-    corpus = Corpus(birds)
+def test_a_species_of_too_few_pictures_is_named(silent_birds):
+    corpus = Corpus(silent_birds)
     corpus.species = np.where(np.arange(len(corpus)) < 2, 0, 1)
     with pytest.raises(InputError, match=rf"{corpus.species_names[0]} has 2 pictures"):
         classifier.halves(corpus)

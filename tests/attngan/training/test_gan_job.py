@@ -6,10 +6,11 @@ import torch
 
 from attngan.networks.condition import Condition
 from attngan.networks.image_encoder import ImageEncoder, ScratchTrunk
+from attngan.runtime import checkpoint
 from attngan.runtime.machine import make_fabric
-from attngan.training.adversary import TEXTURE, close_ups
 from attngan.training.gan_config import GanConfig
-from attngan.training.gan_job import GanJob, together
+from attngan.training.gan_job import GanJob
+from attngan.training.gan_networks import TEXTURE
 from datasets.errors import InputError
 from datasets.loader import Batch, to_unit
 
@@ -65,12 +66,6 @@ def test_in_parts_the_discriminators_learn_as_in_one_and_the_generator_nearly():
         assert (weight - other).abs().max() < 1e-3  # Adam's first step is one learning rate long
 
 
-def test_parts_are_put_together_in_the_order_of_the_batch():
-    rows = [torch.tensor([0, 2]).numpy(), torch.tensor([1, 3]).numpy()]
-    (whole,) = together([[torch.tensor([0.0, 2.0])], [torch.tensor([1.0, 3.0])]], rows)
-    assert whole.tolist() == [0, 1, 2, 3]
-
-
 def test_a_part_has_whole_pairs():
     with pytest.raises(InputError, match="--batch-size 8: cannot be shared by 1 processes in 3 parts"):
         job_of(accumulate=3)
@@ -97,16 +92,35 @@ def test_close_ups_of_the_last_stage_are_judged_beside_those_of_photographs():
         replace(CONFIG, texture_width=4)
 
 
-def test_close_ups_are_cut_at_random_places():
-    ramp = torch.arange(16.0).expand(64, 3, 16, 16)
-    pictures = torch.cat([ramp, ramp.transpose(2, 3)], 1)  # channels 0-2 tell the column, 3-5 the row
-    pieces = close_ups(pictures, 4, torch.Generator().manual_seed(0))
-    assert torch.equal(pieces[:, :3].diff(dim=3), torch.ones(64, 3, 4, 3))
-    assert torch.equal(pieces[:, 3:].diff(dim=2), torch.ones(64, 3, 3, 4))
-    corners = {(int(piece[3, 0, 0]), int(piece[0, 0, 0])) for piece in pieces}
-    assert len(corners) > 40
-    for places in zip(*corners, strict=True):
-        assert (min(places), max(places)) == (0, 12)
+def numbered(state):
+    """The state of a job as checkpoints had it when discriminators were keyed by stage."""
+    numbers = {"32": "0", "64": "1", "features": "-1", "texture": "-2"}
+
+    def renamed(content):
+        return {f"{numbers[(parts := name.partition('.'))[0]]}{''.join(parts[1:])}": v for name, v in content.items()}
+
+    adversary = state["adversary"]
+    parts = {part: renamed(adversary[part]) for part in ("networks", "optimizers")}
+    return {**state, "adversary": {**adversary, **parts}}
+
+
+def test_a_checkpoint_that_numbers_its_discriminators_goes_on_to_the_same_digits(tmp_path):
+    jobs = [job_of(texture_width=4, base=32) for _ in range(2)]
+    batch = birds(64)
+    batch.close_ups = batch.pictures[:, :, :32, 32:]
+    jobs[0].step(batch, 0)
+    state = numbered(jobs[0].state())
+    assert {name.partition(".")[0] for name in state["adversary"]["networks"]} == {"0", "1", "-1", "-2"}
+    checkpoint.save(tmp_path / "old.safetensors", state, {"kind": "gan"})
+    jobs[1].restore(checkpoint.load(tmp_path / "old.safetensors", "gan")[0])
+    values = [{name: float(value) for name, value in job.step(batch, 8).items()} for job in jobs]
+    assert values[0] == values[1]
+    assert {name.split("/")[1] for name in values[0] if name.startswith("accuracy_real")} == {
+        "32",
+        "64",
+        "features",
+        "texture",
+    }
 
 
 def test_during_the_warm_up_the_discriminators_alone_learn():

@@ -18,14 +18,14 @@ def generator(seed, **options):
     return Generator(**{**tiny, "dimension": WIDTH, **options})
 
 
-def discriminators(seed, stages, base=8):
+def discriminators(seed, *resolutions):
     torch.manual_seed(seed)
-    return {k: Discriminator(side=base * 2**k, width=4, max_width=4, dimension=WIDTH) for k in stages}
+    return {str(px): Discriminator(resolution=px, width=4, max_width=4, dimension=WIDTH) for px in resolutions}
 
 
 def trained():
     """What training saves of two stages, 8 and 16 px."""
-    networks = torch.nn.ModuleDict({str(k): network for k, network in discriminators(3, (0, 1)).items()})
+    networks = torch.nn.ModuleDict(discriminators(3, 8, 16))
     live, averaged = generator(1).state_dict(), generator(2).state_dict()
     return {"generator": live, "ema": averaged, "adversary": {"networks": networks.state_dict()}}
 
@@ -65,12 +65,12 @@ def test_frozen_stages_get_the_averaged_weights_and_new_ones_start_afresh():
 
 
 def test_discriminators_of_old_stages_go_on():
-    opponents = discriminators(9, (1, 2))
-    fresh = {name: value.clone() for name, value in opponents[2].state_dict().items()}
+    opponents = discriminators(9, 16, 32)
+    fresh = {name: value.clone() for name, value in opponents["32"].state_dict().items()}
     grow(generator(9, stages=3), opponents)
-    old = {n[2:]: v for n, v in trained()["adversary"]["networks"].items() if n.startswith("1.")}
-    assert taken(opponents[1].state_dict(), old) == set(old)
-    assert taken(opponents[2].state_dict(), fresh) == set(fresh)
+    old = {n[3:]: v for n, v in trained()["adversary"]["networks"].items() if n.startswith("16.")}
+    assert taken(opponents["16"].state_dict(), old) == set(old)
+    assert taken(opponents["32"].state_dict(), fresh) == set(fresh)
 
 
 @pytest.mark.parametrize(
@@ -96,11 +96,30 @@ def test_a_generators_weights_alone_are_enough(tmp_path):
     path = tmp_path / "generator.safetensors"
     checkpoint.save(path, generator(2).state_dict(), {"kind": GENERATOR_KIND})
     state = read(path, "gan")
-    network, opponents = generator(9), discriminators(9, (0, 1))
-    fresh = {name: value.clone() for name, value in opponents[0].state_dict().items()}
+    network, opponents = generator(9), discriminators(9, 8, 16)
+    fresh = {name: value.clone() for name, value in opponents["8"].state_dict().items()}
     start_from(state, network, opponents, freeze=0, path=path)
     assert random_ones(network) <= taken(network.state_dict(), generator(2).state_dict())
-    assert taken(opponents[0].state_dict(), fresh) == set(fresh)
+    assert taken(opponents["8"].state_dict(), fresh) == set(fresh)
+
+
+def test_discriminators_of_a_checkpoint_that_numbers_them_go_on(tmp_path):
+    path = tmp_path / "checkpoint.safetensors"
+    state = trained()
+    numbers = {"8": "0", "16": "1"}
+    by_stage = {
+        f"{numbers[name.partition('.')[0]]}.{name.partition('.')[2]}": value
+        for name, value in state["adversary"]["networks"].items()
+    }
+    saved = {**state, "adversary": {"networks": by_stage, "optimizers": {}, "steps": 3}}
+    checkpoint.save(path, saved, {"kind": "gan", "config": {"base": 8}})
+    loaded = read(path, "gan")["adversary"]
+    assert loaded["steps"] == 3
+    assert list(loaded["networks"]) == list(state["adversary"]["networks"])
+    opponents = discriminators(9, 8, 16)
+    start_from(read(path, "gan"), generator(9), opponents, freeze=0, path=path)
+    for name, network in discriminators(3, 8, 16).items():
+        assert taken(opponents[name].state_dict(), network.state_dict()) == set(network.state_dict())
 
 
 def test_a_file_that_is_neither_is_refused(tmp_path):

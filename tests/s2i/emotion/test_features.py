@@ -55,9 +55,9 @@ def test_the_first_mfcc_tells_the_level_and_the_others_do_not():
 
 
 def test_very_short_recordings_have_all_windows():
-    found = features.windows_180(tone(300, 0.05), 5)
-    assert found.shape == (5, 180)
-    assert torch.isfinite(found).all()
+    extracted = features.windows_180(tone(300, 0.05), 5)
+    assert extracted.shape == (5, 180)
+    assert torch.isfinite(extracted).all()
 
 
 def test_trimming_takes_silence_away_and_speech_stays():
@@ -88,15 +88,15 @@ def test_noise_is_steady_and_a_voice_that_comes_and_goes_is_not():
 
 def test_patches_are_the_static_bands_and_their_deltas():
     mel = torch.arange(100.0)[:, None].expand(100, 40) + torch.arange(40.0)  # rises by one a frame
-    found = features.patches(mel)
-    assert found.shape == (4, 3, 40, 40)
-    torch.testing.assert_close(found[1, 0], mel[20:60].T)
-    torch.testing.assert_close(found[1, 1], torch.ones(40, 40))
-    torch.testing.assert_close(found[1, 2], torch.zeros(40, 40))
+    extracted = features.patches(mel)
+    assert extracted.shape == (4, 3, 40, 40)
+    torch.testing.assert_close(extracted[1, 0], mel[20:60].T)
+    torch.testing.assert_close(extracted[1, 1], torch.ones(40, 40))
+    torch.testing.assert_close(extracted[1, 2], torch.zeros(40, 40))
 
 
 def test_short_recordings_fill_a_patch():
     mel = torch.randn(15, 40)
-    found = features.patches(mel)
-    assert found.shape == (1, 3, 40, 40)
-    torch.testing.assert_close(found[0, 0, :, 15:30], mel.T)
+    extracted = features.patches(mel)
+    assert extracted.shape == (1, 3, 40, 40)
+    torch.testing.assert_close(extracted[0, 0, :, 15:30], mel.T)

@@ -14,7 +14,8 @@ from datasets.ravdess import EMOTIONS
 from s2i import emotion
 from s2i.emotion import SpeechEmotion
 from s2i.emotion.__main__ import describe, main
-from s2i.emotion.encoder import EmotionEncoder, Familiarity
+from s2i.emotion.encoder import EmotionEncoder
+from s2i.emotion.novelty import MahalanobisDetector
 from s2i.emotion.speech_emotion import valence_and_arousal
 
 ROOT = Path(__file__).parents[3]
@@ -29,7 +30,7 @@ def write(path, **changed):
     embeddings = torch.randn(60, 32).abs()
     state = {
         "network": network.state_dict(),
-        "familiarity": Familiarity.measure(embeddings, torch.arange(60) % 8).statistics,
+        "familiarity": MahalanobisDetector.measure(embeddings, torch.arange(60) % 8).statistics,
     }
     about = {
         "kind": emotion.EMOTION_KIND,
@@ -48,23 +49,23 @@ def listener(tmp_path):
 
 
 def test_it_tells_everything_of_a_recording(listener, wav):
-    found = listener(wav)
-    assert tuple(found.probabilities) == EMOTIONS
-    assert sum(found.probabilities.values()) == pytest.approx(1, abs=1e-5)
-    assert found.label == max(found.probabilities, key=found.probabilities.get)
-    assert found.confidence == max(found.probabilities.values())
-    assert found.voice in ("female", "male")
-    assert 0 <= found.female <= 1
-    assert -1 <= found.valence <= 1
-    assert -1 <= found.arousal <= 1
-    assert found.familiar == (found.distance <= 2.0)
+    emotion_heard = listener(wav)
+    assert tuple(emotion_heard.probabilities) == EMOTIONS
+    assert sum(emotion_heard.probabilities.values()) == pytest.approx(1, abs=1e-5)
+    assert emotion_heard.label == max(emotion_heard.probabilities, key=emotion_heard.probabilities.get)
+    assert emotion_heard.confidence == max(emotion_heard.probabilities.values())
+    assert emotion_heard.voice in ("female", "male")
+    assert 0 <= emotion_heard.female <= 1
+    assert -1 <= emotion_heard.valence <= 1
+    assert -1 <= emotion_heard.arousal <= 1
+    assert emotion_heard.familiar == (emotion_heard.distance <= 2.0)
 
 
 def test_a_file_samples_and_samples_with_a_rate_are_heard_alike(listener, wav):
     wave = audio.load(wav)
     stereo = torch.stack([wave, wave], 1).numpy()
-    told = [listener(recording).probabilities["sad"] for recording in (str(wav), wave, (stereo, audio.SAMPLE_RATE))]
-    assert told == pytest.approx([told[0]] * 3, abs=1e-4)
+    sadness = [listener(recording).probabilities["sad"] for recording in (str(wav), wave, (stereo, audio.SAMPLE_RATE))]
+    assert sadness == pytest.approx([sadness[0]] * 3, abs=1e-4)
 
 
 def test_a_softer_recording_is_the_same_emotion(listener, wav):
@@ -150,9 +151,9 @@ def test_the_command_prints_a_line_for_each_recording(tmp_path, wav, capsys):
     model = write(tmp_path / "e.safetensors")
     assert main([str(wav), "--model", str(model)]) == 0
     (line,) = capsys.readouterr().out.splitlines()
-    name, told, place, voice, shares = line.split("\t")
+    name, label, place, voice, shares = line.split("\t")
     assert name == "bird"
-    assert told.split()[0] in EMOTIONS
+    assert label.split()[0] in EMOTIONS
     assert place.startswith("valence ")
     assert "arousal" in place
     assert "voice" in voice
@@ -164,9 +165,9 @@ def test_the_command_goes_on_after_a_bad_recording(tmp_path, wav, capsys):
     bad = tmp_path / "bad.wav"
     bad.write_bytes(b"")
     assert main([str(bad), str(wav), "--model", str(model)]) == 2
-    told = capsys.readouterr()
-    assert told.err == f"error: {bad}: is an empty file; copy or record it again\n"
-    assert len(told.out.splitlines()) == 1
+    printed = capsys.readouterr()
+    assert printed.err == f"error: {bad}: is an empty file; copy or record it again\n"
+    assert len(printed.out.splitlines()) == 1
     with pytest.raises(InputError, match="none given"):
         main([])
 

@@ -10,11 +10,11 @@ import torch
 from datasets import ravdess
 from datasets.errors import InputError
 from s2i import train_emotion
-from s2i.emotion import SpeechEmotion
-from s2i.emotion import recognisers as emotion_jobs
+from s2i.emotion import SpeechEmotion, experiments
 from s2i.emotion import report as emotion_report
-from s2i.emotion.networks import RECOGNISERS
-from s2i.emotion.training import Labels, fit, listen, load_features
+from s2i.emotion.dataset import Labels, load_features
+from s2i.emotion.recognisers import RECOGNISERS
+from s2i.emotion.training import fit, predict
 from s2i.evaluation.cache import Cache
 from s2i.train_emotion import PRESETS, EmotionConfig
 
@@ -59,8 +59,8 @@ def test_each_learns_tones_by_heart(name, learnt):
     recogniser = replace(RECOGNISERS[name], epochs=25, batch_size=8, learning_rate=3e-3)
     everything = np.arange(len(labels.emotion))
     network = fit(recogniser, features, labels, everything, seed=0)
-    told = listen(network, recogniser.sees, features, everything)["emotion"].argmax(1)
-    assert float((told == recogniser.labels(labels.emotion)).float().mean()) > (0.5 if name == "ours" else 0.7)
+    predicted = predict(network, recogniser.inputs, features, everything)["emotion"].argmax(1)
+    assert float((predicted == recogniser.labels(labels.emotion)).float().mean()) > (0.5 if name == "ours" else 0.7)
 
 
 @pytest.mark.parametrize("name", ["mlp", "ours"])
@@ -110,7 +110,7 @@ def test_the_whole_job_and_that_it_goes_on(root, tmp_path, monkeypatch):
     def never(*_arguments, **_options):
         raise AssertionError("trained again")
 
-    monkeypatch.setattr(emotion_jobs, "train", never)
+    monkeypatch.setattr(experiments, "train", never)
     again = train_emotion.train(config)
     assert again["actor_independent"] == report["actor_independent"]
     with pytest.raises(AssertionError, match="trained again"):
@@ -120,9 +120,9 @@ def test_the_whole_job_and_that_it_goes_on(root, tmp_path, monkeypatch):
 def test_jobs_are_all_that_is_compared(root):
     recordings = tuple(ravdess.read(root).recordings)
     config = EmotionConfig(folds=4, random_splits=3, repeats=2, beginnings=2)
-    jobs = train_emotion.jobs_of(config, recordings)
-    assert len(jobs) == 6 * (3 + 4 * 2) + 2 + 2 * 3
-    assert len({job.name for job in jobs}) == len(jobs)
+    experiments = train_emotion.experiments_of(config, recordings)
+    assert len(experiments) == 6 * (3 + 4 * 2) + 2 + 2 * 3
+    assert len({experiment.name for experiment in experiments}) == len(experiments)
 
 
 @pytest.mark.parametrize(
@@ -163,8 +163,8 @@ def test_a_dry_run_prints_the_configuration(capsys, monkeypatch, tmp_path):
     with pytest.raises(SystemExit) as leaving:
         train_emotion.main(["--preset", "tiny", "--dry-run"])
     assert leaving.value.code == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["ravdess"] == str(tmp_path)
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["ravdess"] == str(tmp_path)
 
 
 def test_the_page_holds_what_the_report_says():
@@ -191,9 +191,9 @@ def test_the_page_holds_what_the_report_says():
 
 @pytest.mark.skipif(not REAL.is_dir(), reason=f"no RAVDESS at {REAL}; set RAVDESS_ROOT")
 def test_real_recordings_have_features_of_speech(tmp_path):
-    some = ravdess.read(REAL).recordings[:3]
-    features = load_features(some, Cache(tmp_path))
+    recordings = ravdess.read(REAL).recordings[:3]
+    features = load_features(recordings, Cache(tmp_path))
     assert features.windows.shape == (3, 5, 180)
     for mel in features.mels:
         assert 60 < len(mel) < 400
-    assert Path(some[0].path).is_file()
+    assert Path(recordings[0].path).is_file()

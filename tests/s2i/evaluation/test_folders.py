@@ -8,17 +8,13 @@ import soundfile
 import torch
 from PIL import Image
 
-from attngan.evaluation.classifier import Classifier
 from attngan.evaluation.evaluators import CLASSIFIER, JUDGE, Evaluators, RealStatistics
-from attngan.networks.encoders import build_image_encoder
-from attngan.networks.text_encoder import TextEncoder
-from attngan.runtime import checkpoint
 from datasets.errors import InputError
 from s2i.evaluation import folders
 from s2i.evaluation.cache import Cache
 from s2i.evaluation.folders import score_folder
+from tests.helpers import write_classifier, write_damsm
 
-BLUEPRINT = {"trunk": "scratch", "size": 32, "width": 4, "blocks": [1, 1, 1, 1]}
 COLOURS = {"red": (200, 20, 20), "blue": (30, 60, 210), "yellow": (230, 220, 30), "green": (30, 160, 40)}
 WORDS = ["<end>", "<unk>", "a", "bird", *COLOURS]
 
@@ -26,14 +22,9 @@ WORDS = ["<end>", "<unk>", "a", "bird", *COLOURS]
 @pytest.fixture(scope="module")
 def evaluators(tmp_path_factory):
     folder = tmp_path_factory.mktemp("evaluators")
-    torch.manual_seed(1)
-    network = Classifier(n_species=5, size=32, width=4, blocks=(1, 1, 1, 1))
-    about = {"kind": "classifier-weights", "classifier": network.arguments}
-    checkpoint.save(folder / CLASSIFIER, network.state_dict(), about)
-    for name in ("damsm.safetensors", JUDGE):
-        image, text = build_image_encoder({**BLUEPRINT, "weights": None}), TextEncoder(n_words=len(WORDS))
-        about = {"kind": "damsm-weights", "image": BLUEPRINT, "caption": "text", "vocabulary": WORDS}
-        checkpoint.save(folder / name, {"image": image.state_dict(), "caption": text.state_dict()}, about)
+    write_classifier(folder / CLASSIFIER)
+    for seed, name in enumerate(("damsm.safetensors", JUDGE)):
+        write_damsm(folder / name, seed, WORDS)
     return Evaluators.load(folder, folder / "damsm.safetensors")
 
 

@@ -40,6 +40,7 @@ def found():
         "commit": "abc",
         "extractor": "an extractor",
         "command": "a command",
+        "machine": "a machine",
     }
     about = {"r_precision_std": 0.5, "recall_at_1": 1.0, "recall_at_5": 4.0, "recall_at_10": 8.0}
     retrieval = {"text": {"r_precision": 20.0, **about}, "unseen_voices": {"r_precision": 15.0, **about}}
@@ -73,40 +74,39 @@ def test_the_encoders_alone_have_a_table(found):
     assert "| unseen voices | 15.0 ± 0.5 | 1.0 | 4.0 | 8.0 |" in table
 
 
-def test_drawn_birds_are_in_the_block_where_they_were_measured(found):
-    assert "drawn" not in results.block(found)
+def test_synthetic_birds_and_noise_are_on_the_page_where_they_were_measured(found):
+    assert "Synthetic" not in results.page(found, pictures="a.jpg", curves="a.png")
     found["drawn"] = {"real": {"head": 99.0, "all": 98.0, "all_std": 0.5}, "meta": {}}
-    assert "| real | 98.0 ± 0.5 | 99.0 |" in results.block(found)
+    score = {"mean": 20.0, "std": 2.0}
+    found["noise"] = [{"condition": "babble", "level": 5.0, "s2i": score, "transcribe": score, "word_error_rate": 70.0}]
+    found["meta"]["noise_samples"] = 10
+    found["full_size"] = {"fine_detail": 3.456}
+    page = results.page(found, pictures="a.jpg", curves="a.png", drawings=["a-grid.png"])
+    assert "| real | 98.0 ± 0.5 | 99.0 |" in page
+    assert "| babble 5 | 20.0 ± 2.0 | 20.0 ± 2.0 | 70.0 |" in page
+    assert "| fine detail | 3.456 |" in page
+    assert page.index("(a.jpg)") < page.index("(a.png)") < page.index("(a-grid.png)")
 
 
-def test_ratios_by_hand(found):
-    given = {what: ratio for what, ratio, _ in results.ratios(found)}
-    assert given["inception_score, s2i / stackgan"] == 2
-    assert given["fid, s2i / stackgan"] == 0.5
-    assert given["r_precision, s2i / attngan"] == 0.75
-    assert given["R-precision of real photographs, unheard voices / text"] == 0.75
-    assert not any("s2i_equal" in what for what in given)
+def test_the_readme_has_three_rows_and_their_caveat(found):
+    assert results.summary(found).splitlines() == [
+        "| | IS ↑ | FID ↓ | R-precision ↑, % | colours right ↑, % | trained on, pictures |",
+        "|---|---|---|---|---|---|",
+        "| **this model, from speech** | 4.00 ± 0.10 | 5.00 ± 0.20 | 20.0 ± 1.0 | 61 (40) |  |",
+        "| AttnGAN, from written captions | 4.00 ± 0.10 | 10.00 ± 0.20 | 20.0 ± 1.0 | 61 (40) |  |",
+        "| StackGAN-v2, from written captions | 2.00 ± 0.10 | 10.00 ± 0.20 | 20.0 ± 1.0 | 61 (40) | 60,000 |",
+    ]
+    found["rows"]["s2i_equal"] = row(fid={"mean": 15.0, "std": 0.3}, budget_pictures=60_000)
+    caveat = results.summary(found).splitlines()[-1]
+    assert "(60,000) it reaches an FID of 15.00 ± 0.30 and an R-precision of 20.0 ± 1.0 %" in caveat
 
 
-def test_the_row_of_an_equal_budget_is_compared_as_well(found):
-    found["rows"]["s2i_equal"] = row()
-    assert ("inception_score, s2i_equal / stackgan", 2.0, "at least 1.18") in results.ratios(found)
-
-
-def test_only_what_was_scored_is_compared(found):
-    del found["rows"]["stackgan"], found["retrieval"]
-    assert [what for what, _, _ in results.ratios(found)] == ["r_precision, s2i / attngan"]
-
-
-def test_the_block_is_replaced_and_the_rest_stays(found):
-    readme = f"before\n{results.BEGIN}\nold\n{results.END}\nafter\n"
-    new = results.update(readme, found)
-    assert new.startswith("before\n")
-    assert new.endswith("\nafter\n")
-    assert "old" not in new
-    assert results.update(new, found) == new
+def test_the_block_is_replaced_and_the_rest_stays():
+    new = results.update(f"before\n{results.BEGIN}\nold\n{results.END}\nafter\n", "new")
+    assert new == f"before\n{results.BEGIN}\n\nnew\n\n{results.END}\nafter\n"
+    assert results.update(new, "new") == new
     with pytest.raises(InputError, match="no place for results"):
-        results.update("nothing", found)
+        results.update("nothing", "new")
 
 
 @pytest.mark.parametrize(
@@ -125,13 +125,24 @@ def test_a_file_comes_back(found, tmp_path):
     assert results.read(path) == found
 
 
-def test_the_readme_says_what_the_shipped_results_say():
-    text = README.read_text(encoding="utf-8")
-    assert results.update(text, results.read(SHIPPED)) == text, "run: python -m s2i.evaluation.results"
+def test_readme_and_page_say_what_the_shipped_results_say():
+    updated = results.updated(SHIPPED)
+    assert {path.name for path in updated} == {"README.md", "results.md"}
+    for path, text in updated.items():
+        assert path.read_text(encoding="utf-8") == text, f"run: python -m s2i.evaluation.results {SHIPPED}"
 
 
 def test_a_changed_figure_would_be_noticed():
-    text, found = README.read_text(encoding="utf-8"), results.read(SHIPPED)
-    changed = copy.deepcopy(found)
+    changed = copy.deepcopy(results.read(SHIPPED))
     changed["rows"]["s2i"]["fid"]["mean"] += 1
-    assert results.update(text, changed) != text
+    assert results.summary(changed) not in README.read_text(encoding="utf-8")
+    page = SHIPPED.with_suffix(".md").read_text(encoding="utf-8")
+    files = {"pictures": "results.jpg", "curves": "results.png"}
+    assert results.page(results.read(SHIPPED), **files) in page
+    assert results.page(changed, **files) not in page
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["a.json", "b.json"]])
+def test_the_command_wants_the_name_of_one_file(arguments):
+    with pytest.raises(InputError, match="name one results file"):
+        results.main(arguments)

@@ -6,13 +6,13 @@ import pytest
 import torch
 
 from attngan.evaluation.attributes import ATTRIBUTES
-from attngan.networks.text_encoder import TextEncoder
-from attngan.runtime import checkpoint
 from datasets.captions import Vocabulary
 from datasets.corpus import Corpus
 from datasets.errors import InputError
+from s2i import evaluate_synthetic
 from s2i.evaluation import synthetic
-from s2i.evaluation.synthetic import DrawnConfig, exchanged, shares
+from s2i.evaluation.synthetic import SyntheticConfig, exchanged, shares
+from tests.helpers import write_damsm
 
 RIGHT = {"head": "red", "wing": "blue", "beak": "long"}
 
@@ -60,7 +60,7 @@ def birds(tmp_path_factory, build_birds):
 
 @pytest.fixture
 def config(birds, model, tmp_path):
-    return DrawnConfig(
+    return SyntheticConfig(
         corpus=birds,
         sen=model / "speech.safetensors",
         gan=model / "generator.safetensors",
@@ -73,7 +73,7 @@ def config(birds, model, tmp_path):
 
 def test_figures_of_speech(config, capsys):
     options = [(f"--{name.replace('_', '-')}", str(value)) for name, value in vars(config).items() if value is not None]
-    synthetic.main([word for option in options for word in option])
+    evaluate_synthetic.main([word for option in options for word in option])
     found = json.loads(config.output.read_text())
     assert set(found) == {"s2i", "exchanged", "real", "meta"}
     for row in ("s2i", "exchanged", "real"):
@@ -87,9 +87,7 @@ def test_figures_of_speech(config, capsys):
 
 def test_written_sentences_are_painted_by_their_own_generator(config, model, tmp_path):
     words = Vocabulary.build(Corpus(config.corpus).captions)
-    state = {"caption": TextEncoder(n_words=len(words)).state_dict()}
-    about = {"kind": "damsm-weights", "caption": "text", "vocabulary": words.words}
-    checkpoint.save(tmp_path / "damsm.safetensors", state, about)
+    write_damsm(tmp_path / "damsm.safetensors", vocabulary=words.words)
     both = replace(config, damsm=tmp_path / "damsm.safetensors", text_gan=model / "generator.safetensors")
     assert set(synthetic.measure(both)["attngan"]) == set(synthetic.measure(config)["s2i"])
 
@@ -97,10 +95,10 @@ def test_written_sentences_are_painted_by_their_own_generator(config, model, tmp
 def test_a_perfect_painter_scores_as_the_drawings(config, monkeypatch):
     """With a reader that knows every test bird, real drawings are all right and exchanged ones are not."""
     corpus = Corpus(config.corpus)
-    recordings = corpus.recordings_by_picture(False)
+    recordings = corpus.recordings_by_picture("held-out")
     truth: dict[str, list[int]] = {name: [] for name in ATTRIBUTES}
     for index in corpus.pictures_of("test"):
-        claim = synthetic.named(corpus.captions[corpus.recording_caption[recordings[index][0]]])
+        claim = synthetic.claimed_attributes(corpus.captions[corpus.recording_caption[recordings[index][0]]])
         for name, choices in ATTRIBUTES.items():
             truth[name].append(choices.index(claim[name]) if name in claim else 0)
     known = {name: torch.tensor(values) for name, values in truth.items()}
@@ -119,4 +117,4 @@ def test_captions_of_other_birds_are_refused(config, monkeypatch):
 @pytest.mark.parametrize("field", ["pictures", "reader_pictures", "reader_drawings"])
 def test_bad_values_are_refused(field):
     with pytest.raises(InputError, match=f"--{field.replace('_', '-')} 1"):
-        DrawnConfig(**{field: 1})
+        SyntheticConfig(**{field: 1})

@@ -103,3 +103,10 @@ def test_a_place_that_cannot_be_written_is_refused(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="cannot be written"):
         attention_figure.save_figure(tmp_path / "file" / "x.png", pictures(), title="bird")
+
+
+@pytest.mark.parametrize("title", ["$", "5$ bird $\\frac", "$x_{$ {", "a_b^c \\alpha"])
+def test_a_title_is_text_and_no_formula(tmp_path, title):
+    attention_figure.save_figure(tmp_path / "a.png", pictures(), title=title)
+    assert attention_figure.draw(pictures(), title=title).texts[0].get_text() == title
+    assert (tmp_path / "a.png").stat().st_size > 1000

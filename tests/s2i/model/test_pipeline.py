@@ -9,19 +9,11 @@ import torch
 from PIL import Image
 
 from attngan.runtime import checkpoint
+from attngan.runtime.training_options import HALF, SINGLE
 from datasets import audio
-from datasets.errors import InputError
 from s2i import SpeechToImage
 from s2i.model import model_folder
-
-
-def refused(action, *words):
-    with pytest.raises(InputError) as caught:
-        action()
-    message = str(caught.value)
-    assert "\n" not in message
-    for word in words:
-        assert str(word) in message, message
+from tests.helpers import refused
 
 
 def test_one_line_each_for_load_call_and_save(model, wav, tmp_path):
@@ -187,7 +179,7 @@ def test_painting_imports_nothing_that_only_training_needs():
 
 
 def test_in_half_precision_it_paints_nearly_the_same(model, wav):
-    whole, half = (SpeechToImage.load(model, "cpu", half=half)(wav) for half in (False, True))
+    whole, half = (SpeechToImage.load(model, "cpu", precision=precision)(wav) for precision in (SINGLE, HALF))
     for a, b in zip(whole.stages, half.stages, strict=True):
         assert np.abs(a.astype(int) - b).mean() < 2.5
         assert (a != b).any()  # it really is another precision

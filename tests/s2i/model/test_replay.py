@@ -6,11 +6,12 @@ import torch
 
 from datasets.errors import InputError
 from s2i.model import replay
+from s2i.model.model_folder import ModelFolder
 from s2i.model.replay import PaintingFile, Source
 
 
 def example(folder):
-    sums = replay.model_sums(folder, speech=True, text=False)
+    sums = replay.model_checksums(ModelFolder(folder), speech=True, text=False)
     return PaintingFile((Source(text="a bird"), Source(speech="f00")), 0.25, 7, 2, sums, "abc")
 
 
@@ -25,10 +26,10 @@ def test_what_is_written_is_read(talking, tmp_path):
 
 def test_another_model_is_refused(talking, small):
     about = example(talking)
-    about.check_model(talking)
+    about.check_model(ModelFolder(talking))
     small.generator(talking / "generator.safetensors", blocks=(2,))
     with pytest.raises(InputError, match=r"generator\.safetensors.*not the model"):
-        about.check_model(talking)
+        about.check_model(ModelFolder(talking))
 
 
 @pytest.mark.parametrize(

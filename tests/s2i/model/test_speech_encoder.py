@@ -6,7 +6,7 @@ import torch
 from attngan.runtime import checkpoint
 from datasets import audio
 from datasets.errors import InputError
-from datasets.loader import Batch, stack_mels
+from datasets.loader import Batch
 from s2i.model.speech_encoder import GROUP, SpeechEncoder, load_speech_encoder, segment_edges, start_from
 
 LENGTHS = [203, 31, 64, 500]
@@ -23,7 +23,7 @@ def recordings(lengths=LENGTHS, seed=0):
 
 
 def test_shapes():
-    mels, mask = stack_mels(recordings())
+    mels, mask = audio.stack_mels(recordings())
     condition = small()(mels, mask)
     # 203, 31, 64 and 500 frames are 26, 4, 8 and 63 after the convolutions, and 9, 2, 3 and 21 segments of 3.
     assert condition.mask.sum(1).tolist() == [9, 2, 3, 21]
@@ -36,7 +36,7 @@ def test_shapes():
 @pytest.mark.parametrize("frames", [1, 8, 9, 30, 100, 333, 768, 769, 1500, 3001])
 def test_segments_by_length_and_at_most_32(frames):
     encoder = small().eval()
-    mels, mask = stack_mels(recordings([frames]))
+    mels, mask = audio.stack_mels(recordings([frames]))
     with torch.no_grad():
         condition = encoder(mels, mask)
     expected = min(32, max(1, math.ceil(math.ceil(frames / 8) / 3)))
@@ -46,7 +46,7 @@ def test_segments_by_length_and_at_most_32(frames):
 
 def test_fewer_and_longer_segments_by_options():
     encoder = small(segments=5, segment_frames=1).eval()
-    mels, mask = stack_mels(recordings([16, 200]))
+    mels, mask = audio.stack_mels(recordings([16, 200]))
     assert encoder(mels, mask).mask.sum(1).tolist() == [2, 5]
 
 
@@ -93,20 +93,20 @@ def test_spans_are_where_the_segments_listen():
     encoder = small().eval()
     (mel,) = recordings([480])
     spans = encoder.spans(mel)
-    plain = encoder(*stack_mels([mel])).words[0]
+    plain = encoder(*audio.stack_mels([mel])).words[0]
     for place, (begin, end) in list(enumerate(spans))[3::5]:
         changed = mel.clone()
         changed[int(begin * 100) : int(end * 100)] += 3
-        difference = (encoder(*stack_mels([changed])).words[0] - plain).norm(dim=0)
+        difference = (encoder(*audio.stack_mels([changed])).words[0] - plain).norm(dim=0)
         assert abs(int(difference.argmax()) - place) <= 1
 
 
 def test_padding_and_batch_mates_change_nothing():
     encoder = small().eval()
-    together = encoder(*stack_mels(recordings()))
+    together = encoder(*audio.stack_mels(recordings()))
     assert torch.isfinite(together.words).all()
     for row, mel in enumerate(recordings()):
-        alone = encoder(*stack_mels([mel]))
+        alone = encoder(*audio.stack_mels([mel]))
         count = alone.words.shape[2]
         torch.testing.assert_close(alone.sentence[0], together.sentence[row], rtol=1e-4, atol=1e-5)
         torch.testing.assert_close(alone.words[0], together.words[row, :, :count], rtol=1e-4, atol=1e-5)
@@ -115,7 +115,7 @@ def test_padding_and_batch_mates_change_nothing():
 
 def test_what_padding_holds_changes_nothing():
     encoder = small().eval()
-    mels, mask = stack_mels(recordings())
+    mels, mask = audio.stack_mels(recordings())
     clean = encoder(mels, mask)
     noisy = encoder(torch.where(mask[:, :, None], mels, torch.tensor(100.0)), mask)
     assert torch.equal(clean.sentence, noisy.sentence)
@@ -127,7 +127,7 @@ def test_what_padding_holds_changes_nothing():
 
 def test_the_order_of_the_batch_does_not_matter():
     encoder, order = small().eval(), torch.tensor([2, 0, 3, 1])
-    mels, mask = stack_mels(recordings())
+    mels, mask = audio.stack_mels(recordings())
     together, shuffled = encoder(mels, mask), encoder(mels[order], mask[order])
     torch.testing.assert_close(shuffled.sentence, together.sentence[order], rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(shuffled.words, together.words[order], rtol=1e-4, atol=1e-5)
@@ -135,14 +135,14 @@ def test_the_order_of_the_batch_does_not_matter():
 
 def test_another_recording_is_another_condition():
     encoder = small().eval()
-    one, other = encoder(*stack_mels(recordings([200]))), encoder(*stack_mels(recordings([200], seed=1)))
+    one, other = encoder(*audio.stack_mels(recordings([200]))), encoder(*audio.stack_mels(recordings([200], seed=1)))
     assert (one.sentence - other.sentence).abs().max() > 1e-3
     assert (one.words - other.words).abs().max() > 1e-3
 
 
 def test_gradients_reach_every_weight_and_no_padding():
     encoder = small()
-    mels, mask = stack_mels(recordings())
+    mels, mask = audio.stack_mels(recordings())
     mels.requires_grad_()
     condition = encoder(mels, mask)
     (condition.sentence.square().mean() + (condition.words * condition.mask[:, None]).square().mean()).backward()
@@ -158,7 +158,7 @@ def test_gradients_reach_every_weight_and_no_padding():
 
 
 def test_it_runs_in_half_precision():
-    mels, mask = stack_mels(recordings())
+    mels, mask = audio.stack_mels(recordings())
     encoder = small().eval()
     with torch.autocast("cpu", torch.bfloat16):
         condition = encoder(mels, mask)
@@ -168,7 +168,7 @@ def test_it_runs_in_half_precision():
 
 def test_encode_gives_the_recordings_of_a_batch_in_their_order():
     lengths = [int(20 + 37 * k % 400) for k in range(2 * GROUP + 3)]  # more than are computed together
-    mels, mask = stack_mels(recordings(lengths))
+    mels, mask = audio.stack_mels(recordings(lengths))
     encoder, index = small().eval(), torch.arange(len(lengths))
     found = encoder.encode(Batch(index, index, mels=mels, mel_mask=mask))
     expected = encoder(mels, mask)
@@ -190,7 +190,7 @@ def test_a_saved_encoder_comes_back_frozen(tmp_path):
     again = load_speech_encoder(path)
     assert not again.training
     assert not any(parameter.requires_grad for parameter in again.parameters())
-    mels, mask = stack_mels(recordings())
+    mels, mask = audio.stack_mels(recordings())
     assert torch.equal(again(mels, mask).words, encoder.eval()(mels, mask).words)
 
 
@@ -215,7 +215,7 @@ def test_a_front_that_hears_speech_alone_hears_no_silence(pad):
     mel = recordings([203])[0] * 2 + 3
     silent = torch.full((1, audio.N_MELS), math.log(audio.LOG_FLOOR))
     padded = torch.cat([silent.expand(pad[0], -1), mel, silent.expand(pad[1], -1)])
-    plain, waited = (encoder(*stack_mels([each])) for each in (mel, padded))
+    plain, waited = (encoder(*audio.stack_mels([each])) for each in (mel, padded))
     torch.testing.assert_close(waited.sentence, plain.sentence, rtol=1e-3, atol=1e-4)
     torch.testing.assert_close(waited.words, plain.words, rtol=1e-3, atol=1e-4)
     spans = encoder.spans(padded)
@@ -231,7 +231,7 @@ def test_weights_of_before_keep_the_front_of_before(tmp_path):
     checkpoint.save(tmp_path / "old.safetensors", {"caption": encoder.state_dict()}, about)
     loaded = load_speech_encoder(tmp_path / "old.safetensors")
     assert loaded.front == "utterance"
-    mels, mask = stack_mels(recordings())
+    mels, mask = audio.stack_mels(recordings())
     torch.testing.assert_close(loaded(mels, mask).sentence, encoder(mels, mask).sentence)
     heard = loaded.listen(mels, mask)
     torch.testing.assert_close(heard.features, audio.normalise(mels, mask))
@@ -245,7 +245,7 @@ def test_training_begins_from_what_fits(tmp_path):
     deeper = SpeechEncoder(width=8, hidden=6, dimension=10, dilations=(1, 2, 4, 8)).eval()
     taken = start_from(deeper, tmp_path / "trained.safetensors")
     assert taken == sum(value.numel() for value in trained.state_dict().values())
-    mels, mask = stack_mels(recordings())  # what is new adds nothing at first
+    mels, mask = audio.stack_mels(recordings())  # what is new adds nothing at first
     torch.testing.assert_close(deeper(mels, mask).sentence, trained(mels, mask).sentence)
     other = SpeechEncoder(width=9, hidden=7, dimension=11)
     with pytest.raises(InputError, match="none of its weights fit"):

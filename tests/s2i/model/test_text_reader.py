@@ -38,3 +38,16 @@ def test_text_that_cannot_be_read_is_refused_in_one_line(talking, text, words):
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 300
+
+
+def test_notes_suggest_the_word_that_was_meant(talking):
+    read = TextReader(talking)("a smal bird with zzzz wings and more")
+    assert read.meant == {"smal": "small"}
+    assert read.notes[0].startswith("words that the model does not know: smal (did you mean small?), ")
+    assert TextReader(talking)("a small yellow bird").notes == []
+    assert TextReader(talking)("bird " * 30).notes == ["only the first 24 words are read; 6 were left out"]
+
+
+def test_a_text_of_misspelt_words_alone_is_refused_with_those_that_were_meant(talking):
+    with pytest.raises(InputError, match=r"not known: yelow \(did you mean yellow\?\), brid \(did you mean bird\?\)"):
+        TextReader(talking)("yelow brid")

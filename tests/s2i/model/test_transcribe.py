@@ -9,9 +9,10 @@ import torch
 
 from datasets import audio, corpus, voices
 from datasets.corpus import Tables
-from datasets.errors import InputError
+from s2i import transcribe as command
 from s2i.model import transcribe
 from s2i.model.transcribe import Recogniser, WhisperFolder, word_error_rate
+from tests.helpers import refused
 
 CAPTIONS = (
     "this bird has a red head and black wings",
@@ -41,14 +42,6 @@ def spoken(tmp_path_factory):
 
 def state(folder):
     return {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in folder.iterdir()}
-
-
-def refused(call, *words):
-    with pytest.raises(InputError) as caught:
-        call()
-    for word in words:
-        assert str(word) in str(caught.value)
-    assert "\n" not in str(caught.value)
 
 
 def test_speech_becomes_its_words_again_and_again(folder):
@@ -236,7 +229,7 @@ def run(capsys):
     """Run the command; gives (exit code, lines of stdout, lines of stderr)."""
 
     def run(*arguments):
-        code = transcribe.main([str(argument) for argument in arguments])
+        code = command.main([str(argument) for argument in arguments])
         out, err = capsys.readouterr()
         return code, out.splitlines(), err.splitlines()
 

@@ -1,4 +1,4 @@
-"""Comparing: one recording painted from the sound, from the words recognised and from the words said."""
+"""The comparison: one recording painted from the sound, from the words recognised and from the words said."""
 
 from typing import Any
 
@@ -6,15 +6,15 @@ import gradio as gr
 
 from datasets.errors import InputError
 from s2i.app import view
-from s2i.app.recordings import Studio, joined, sentence, whole_seed
+from s2i.app.backend import Backend, joined, sentence, whole_seed
 from s2i.model.session import Description
 
 
-class Comparing:
-    """What paints the three ways side by side."""
+class CompareHandlers:
+    """Paints the three ways side by side."""
 
-    def __init__(self, studio: Studio) -> None:
-        self.studio = studio
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
 
     def compare(
         self,
@@ -29,7 +29,7 @@ class Comparing:
             if described is None or described.wave is None:
                 raise InputError("compare: needs one recording; record something, or let a sentence be said for you")
             progress(0.1, desc="listening")
-            heard = joined(self.studio.painter.words(described.wave))
+            heard = joined(self.backend.session.words(described.wave))
             said = said.strip() or described.text
             truth = said or heard
             parts = []
@@ -41,31 +41,33 @@ class Comparing:
                 ("Typed", said, "type below what was really said"),
             ):
                 try:
-                    read = self.studio.painter.read(words) if words else None
+                    read = self.backend.session.read(words) if words else None
                     ways.append((title, f"“{words}”" if words else missing, read, ""))
-                except InputError as error:
+                except (InputError, OSError) as error:
                     ways.append((title, f"“{words[:100]}”", None, sentence(error)))
             for number, (title, words, way, remark) in enumerate(ways):
                 progress(0.25 * (number + 1), desc=f"painting: {title.lower()}")
                 picture = (
-                    None if way is None else self.studio.painter.paint(way, whole_seed(seed), sample - 1).stages[-1][0]
+                    None if way is None else self.backend.session.paint(way, whole_seed(seed), sample - 1).stages[-1][0]
                 )
                 parts.append(view.card(title, words, picture, self._scores(picture, truth, described), remark))
             known = "what was said" if said else "what the recogniser understood, as what was said is not known"
             judge = (
-                f"The held-out judge compares with {known}." if self.studio.judge else "No held-out judge is installed."
+                "No held-out judge is installed."
+                if self.backend.matcher is None
+                else f"The held-out judge compares with {known}."
             )
             line = f"The same noise ({whole_seed(seed)}) three times. {judge}"
             return view.cards(parts), view.status(line)
-        except InputError as error:
+        except (InputError, OSError) as error:
             return "", view.status(sentence(error), bad=True)
 
     def _scores(self, picture: Any, truth: str, described: Description) -> list[str]:
         if picture is None:
             return []
         lines = []
-        if self.studio.judge is not None and truth:
-            match = self.studio.judge(picture, truth)
+        if self.backend.matcher is not None and truth:
+            match = self.backend.matcher(picture, truth)
             lines.append(f"held-out judge: rank {match.rank} of {match.of} descriptions (cosine {match.cosine:.2f})")
-        cosine = self.studio.speech_match(picture, described.condition)
+        cosine = self.backend.speech_match(picture, described.condition)
         return [*lines, f"the encoder that the painter was trained with: cosine {cosine:.2f} with the speech"]

@@ -1,4 +1,4 @@
-"""Speaking and typing: each handler takes what the page holds and gives, stage by stage, what it shows."""
+"""The handlers of speaking and typing: each takes what the page holds and gives, stage by stage, what it shows."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -9,18 +9,18 @@ import gradio as gr
 from datasets.errors import InputError
 from s2i.app import recording as recordings
 from s2i.app import view
-from s2i.app.recordings import NOTHING, Studio, any_seed, joined, sentence, whole_seed
+from s2i.app.backend import NO_RECORDING, Backend, any_seed, joined, sentence, whole_seed
 from s2i.model.pipeline import Pictures
 from s2i.model.session import Description, Words
 
 Shown = tuple[Any, Any, Any, Any, Any]  # viewer, status, description, seed, what was said
 
 
-class Painting:
-    """What paints the large picture."""
+class PaintHandlers:
+    """Paints the large picture."""
 
-    def __init__(self, studio: Studio) -> None:
-        self.studio = studio
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
 
     def new_recording(
         self, path: str | None, at_once: bool, seed: float, sample: int, keep: bool, request: gr.Request
@@ -36,20 +36,20 @@ class Painting:
 
         def describe() -> Description:
             if not path:
-                raise InputError(f"recording: none given; {NOTHING}")
-            self.studio.uploads.use(str(request.session_hash), path)
-            self.studio.uploads.sweep()
-            return self.studio.painter.hear(recordings.read(path))
+                raise InputError(f"recording: none given; {NO_RECORDING}")
+            self.backend.uploads.use(str(request.session_hash), path)
+            self.backend.uploads.sweep()
+            return self.backend.session.hear(recordings.read(path))
 
         yield from self._paint(describe, seed, sample, keep)
 
     def text(self, text: str, seed: float, sample: int, keep: bool) -> Iterator[Shown]:
         """Paint what was typed."""
-        yield from self._paint(lambda: self.studio.painter.read(text), seed, sample, keep)
+        yield from self._paint(lambda: self.backend.session.read(text), seed, sample, keep)
 
     def say(self, text: str, voice: str, seed: float, sample: int, keep: bool) -> Iterator[Shown]:
         """Say what was typed, and paint what was heard."""
-        yield from self._paint(lambda: self.studio.painter.say(text, voice), seed, sample, keep)
+        yield from self._paint(lambda: self.backend.session.say(text, voice), seed, sample, keep)
 
     def again(self, described: Description | None, seed: float, sample: int) -> Iterator[Shown]:
         """Paint the same description with other noise."""
@@ -63,8 +63,8 @@ class Painting:
         """Paint what lies between the description and a second sentence, in all sizes."""
 
         def describe() -> Description:
-            one, other = self.studio.ends(described, second)
-            return self.studio.painter.between(one, other, share / 100)
+            one, other = self.backend.ends(described, second)
+            return self.backend.session.between(one, other, share / 100)
 
         yield from self._paint(describe, seed, sample, True)
 
@@ -74,8 +74,8 @@ class Painting:
         try:
             number = whole_seed(seed) if keep else any_seed()
             described = describe()
-            wanted = len(self.studio.painter.model.generator)
-            for pictures in self.studio.painter.stages(described, number, sample - 1):
+            wanted = len(self.backend.session.model.generator)
+            for pictures in self.backend.session.stages(described, number, sample - 1):
                 resolution = pictures.stages[-1].shape[1]
                 line = f"Painted {resolution} px after {time.monotonic() - start:.1f} s."
                 yield (
@@ -86,7 +86,7 @@ class Painting:
                     described.text,
                 )
             words, notes = self._words(described)
-            line = f"{line} {self._judged(described, pictures, words)}".strip()
+            line = f"{line} {self._match_sentence(described, pictures, words)}".strip()
             yield (
                 view.viewer(described, pictures, words, wanted),
                 view.status(line, notes=[*described.notes, *notes]),
@@ -94,7 +94,7 @@ class Painting:
                 number,
                 gr.skip(),
             )
-        except InputError as error:
+        except (InputError, OSError) as error:
             yield gr.skip(), view.status(sentence(error), bad=True), gr.skip(), number, gr.skip()
 
     def _words(self, described: Description) -> tuple[Words, list[str]]:
@@ -102,17 +102,17 @@ class Painting:
         if described.wave is None:
             return [], []
         try:
-            return self.studio.painter.words(described.wave), []
+            return self.backend.session.words(described.wave), []
         except InputError as error:
             return [], [f"no words are shown along the sound ({error})"]
 
-    def _judged(self, described: Description, pictures: Pictures, words: Words) -> str:
+    def _match_sentence(self, described: Description, pictures: Pictures, words: Words) -> str:
         """A sentence about how well the picture matches."""
         picture, heard = pictures.stages[-1][0], joined(words)
         understood = f"A speech recogniser, which the painter does not use, understood: “{heard}”." if heard else ""
         text = described.text or heard
-        if self.studio.judge is not None and text and described.ends is None:
-            match = self.studio.judge(picture, text)
+        if self.backend.matcher is not None and text and described.ends is None:
+            match = self.backend.matcher(picture, text)
             return (
                 f"{understood} Of {match.of} descriptions, a judge that the painter never met ranks "
                 f"{'yours' if described.text else 'these words'} number {match.rank} for this picture."

@@ -2,15 +2,15 @@ import numpy as np
 import pytest
 
 from datasets.errors import InputError
-from s2i.app.scores import ConditionalDiscriminator, SpeechMatch, load_judge, other_descriptions
+from s2i.app.matching import HeldOutMatcher, SpeechMatch, distractors, load_held_out_matcher
 from s2i.model.text_reader import TextReader
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
 
 
 def test_the_rank_counts_the_descriptions_that_match_better(talking):
-    judge = ConditionalDiscriminator(talking / "damsm.safetensors")
-    matches = [judge(PICTURE, text) for text in other_descriptions()]
+    judge = HeldOutMatcher(talking / "damsm.safetensors")
+    matches = [judge(PICTURE, text) for text in distractors()]
     best = max(matches, key=lambda match: match.cosine)
     assert best.rank == 1
     assert best.of == 100
@@ -22,10 +22,10 @@ def test_the_rank_counts_the_descriptions_that_match_better(talking):
 
 
 def test_without_a_judge_there_is_none(talking, small):
-    assert load_judge(talking) is None
+    assert load_held_out_matcher(talking) is None
     (talking / "evaluators").mkdir()
     small.damsm(talking / "evaluators" / "judge.safetensors", seed=4)
-    assert load_judge(talking) is not None
+    assert load_held_out_matcher(talking) is not None
 
 
 def test_speech_is_matched_by_its_condition(talking):
@@ -36,5 +36,5 @@ def test_speech_is_matched_by_its_condition(talking):
 
 
 def test_there_are_99_other_descriptions_and_all_differ():
-    assert len(set(other_descriptions())) == 99
-    assert all(line.isascii() and len(line.split()) >= 5 for line in other_descriptions())
+    assert len(set(distractors())) == 99
+    assert all(line.isascii() and len(line.split()) >= 5 for line in distractors())

@@ -1,4 +1,4 @@
-"""How well a picture matches its description: by a judge that the painter never met, where the words are known."""
+"""How well a picture matches its description: by a held-out DAMSM where the words are known, and by the trained one."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -14,8 +14,8 @@ from datasets.errors import InputError
 from s2i.model.model_folder import DAMSM
 from s2i.model.session import cosine
 
-JUDGE = Path("evaluators", "judge.safetensors")
-OTHERS = Path(__file__).parent / "files" / "descriptions.txt"
+HELD_OUT_WEIGHTS = Path("evaluators", "judge.safetensors")
+DISTRACTORS = Path(__file__).parent / "files" / "descriptions.txt"
 ROUNDING = 1e-5  # of a cosine, which differs a little between a text alone and among others
 
 
@@ -23,7 +23,7 @@ class Match(NamedTuple):
     """How a picture matches words.
 
     Attributes:
-        cosine: of the judge's two vectors, from -1 to 1.
+        cosine: of the two vectors, from -1 to 1.
         rank: 1 if no other description matches the picture better.
         of: how many descriptions were compared, this one included.
     """
@@ -33,8 +33,8 @@ class Match(NamedTuple):
     of: int
 
 
-class Judge:
-    """A DAMSM that was trained apart from the painter, on other captions.
+class HeldOutMatcher:
+    """A DAMSM that was trained apart from the generator, on other captions.
 
     Args:
         path: its weights.
@@ -46,7 +46,7 @@ class Judge:
     def __init__(self, path: Path) -> None:
         self._image, _ = encoders.load_image_encoder(path)
         self._text, self._vocabulary = encoders.load_text_encoder(path)
-        self._others = read(self._text, self._vocabulary, other_descriptions())
+        self._distractors = read(self._text, self._vocabulary, distractors())
 
     @torch.inference_mode()
     def __call__(self, picture: np.ndarray, text: str) -> Match:
@@ -55,17 +55,17 @@ class Judge:
         Raises:
             InputError: if `text` has no words.
         """
-        whole = self._image(to_tensor(picture)).pooled
+        image = self._image(to_tensor(picture)).pooled
         if not text.strip():
             raise InputError("text: is empty; tell what was said")
-        own = cosine(whole, read(self._text, self._vocabulary, [text]))
-        others = torch.nn.functional.cosine_similarity(whole, self._others)
-        better = int((others > own + ROUNDING).sum())
-        return Match(own, 1 + better, 1 + len(others))
+        score = cosine(image, read(self._text, self._vocabulary, [text]))
+        others = torch.nn.functional.cosine_similarity(image, self._distractors)
+        better = int((others > score + ROUNDING).sum())
+        return Match(score, 1 + better, 1 + len(others))
 
 
 class SpeechMatch:
-    """The encoder that the painter was trained with, which can score pure speech, though not impartially."""
+    """The DAMSM that the generator was trained with, which can score pure speech, though not impartially."""
 
     def __init__(self, folder: Path) -> None:
         self._image, _ = encoders.load_image_encoder(folder / DAMSM)
@@ -76,15 +76,15 @@ class SpeechMatch:
         return cosine(self._image(to_tensor(picture)).pooled, condition.sentence.cpu())
 
 
-def load_judge(folder: Path) -> Judge | None:
-    """The judge that is shipped with the model, or None where there is none."""
-    path = folder / JUDGE
-    return Judge(path) if path.is_file() else None
+def load_held_out_matcher(folder: Path) -> HeldOutMatcher | None:
+    """The held-out matcher that is shipped with the model, or None where there is none."""
+    path = folder / HELD_OUT_WEIGHTS
+    return HeldOutMatcher(path) if path.is_file() else None
 
 
-def other_descriptions() -> list[str]:
+def distractors() -> list[str]:
     """Descriptions of birds to compare a description with, as people wrote them."""
-    return OTHERS.read_text(encoding="utf-8").splitlines()
+    return DISTRACTORS.read_text(encoding="utf-8").splitlines()
 
 
 @torch.inference_mode()

@@ -1,0 +1,90 @@
+"""Every script explains itself, at once: `--help` and `--dry-run` import nothing that takes long."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+SCRIPTS = sorted(path for path in (ROOT / "scripts").glob("*.sh") if path.name not in ("setup.sh", "steps.sh"))
+COMMANDS = sorted({name for path in SCRIPTS for name in re.findall(r'"\$python" -m ([\w.]+)', path.read_text())})
+OURS = [name for name in COMMANDS if name.partition(".")[0] in ("datasets", "attngan", "s2i")]
+# What every installation has beside Python and is quick to import: tyro, and what it brings.
+LIGHT = {"tyro", "typing_extensions", "docstring_parser", "typeguard"}
+ASK = """
+import contextlib, io, runpy, sys
+from importlib.metadata import packages_distributions
+before = set(sys.modules)  # setuptools, where it is installed, is there from the start
+for option in ("--help", "--dry-run"):
+    sys.argv = ["command", option]
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        try:
+            runpy.run_module({command!r}, run_name="__main__")
+        except SystemExit as leaving:
+            assert not leaving.code, leaving.code
+    assert printed.getvalue().strip(), option
+print(*sorted({{name.partition(".")[0] for name in sys.modules.keys() - before}} & packages_distributions().keys()))
+"""
+
+
+def run(*command, **environment):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONSAFEPATH": "1", **environment}
+    return subprocess.run(command, capture_output=True, text=True, env=environment, check=False, timeout=120)
+
+
+def test_there_are_commands():
+    assert len(OURS) >= 12
+    assert len(SCRIPTS) >= 15
+
+
+@pytest.mark.parametrize("command", OURS)
+def test_help_and_dry_run_import_nothing_that_takes_long(command):
+    done = run(sys.executable, "-c", ASK.format(command=command))
+    assert done.returncode == 0, done.stderr
+    assert set(done.stdout.split()) <= LIGHT
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
+def test_script_has_help(script):
+    done = run(str(script), "--help", PYTHON=sys.executable)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout) > 50
+
+
+def test_training_the_shipped_model_must_be_asked_for():
+    done = run(str(ROOT / "scripts/train_shipped.sh"))
+    assert done.returncode == 2
+    assert "train_shipped.sh cpu" in done.stderr
+    done = run(str(ROOT / "scripts/train_shipped.sh"), "tpu")
+    assert (done.returncode, done.stderr) == (2, "error: tpu: unknown; give cpu or gpu\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "steps", "output"),
+    [
+        (["train_shipped.sh", "cpu"], 10, ROOT / "outputs/model"),
+        (["train_shipped.sh", "gpu", "pretrained"], 6, "pretrained"),
+        (["train_evaluators.sh"], 3, ROOT / "outputs/evaluators"),
+        (["train_evaluators.sh", "data/own.h5", "mine"], 3, "mine"),
+        (["measure_drawn.sh", "elsewhere"], 6, "elsewhere/drawn.json"),
+    ],
+)
+def test_scripts_of_several_commands_print_them(arguments, steps, output):
+    done = run(str(ROOT / "scripts" / arguments[0]), *arguments[1:], "--dry-run", PYTHON=sys.executable)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert len(lines) == steps
+    assert lines[-1].split()[-2:] == ["--output", str(output)]
+
+
+@pytest.mark.parametrize("command", OURS)
+def test_nothing_is_written_into_the_shipped_model_unless_it_is_named(command):
+    done = run(sys.executable, "-m", command, "--dry-run")
+    assert done.returncode == 0, done.stderr
+    for option in ("output", "run", "runs", "work"):
+        assert not re.search(rf'"{option}": "pretrained', done.stdout)
