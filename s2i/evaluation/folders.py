@@ -207,7 +207,7 @@ def _hear(recordings: Sequence[Path], speech: Path) -> Tensor:
     sentences = []
     with tqdm(total=len(recordings), desc="listening", unit="recording", leave=False) as bar, torch.inference_mode():
         for first in range(0, len(recordings), RECORDINGS):
-            mels = [audio.log_mel(audio.load(path)) for path in recordings[first : first + RECORDINGS]]
+            mels = [encoder.log_mel(audio.load(path)) for path in recordings[first : first + RECORDINGS]]
             sentences.append(encoder.hear(mels).sentence)
             bar.update(len(mels))
     return torch.cat(sentences).clone()
