@@ -20,6 +20,7 @@ from datasets.errors import InputError
 from datasets.files import sha256
 
 CLASSIFIER, HELD_OUT, REAL = "classifier.safetensors", "judge.safetensors", "real.safetensors"
+HEAD = "species-head.safetensors"  # of the observer
 REAL_KIND = "real-statistics"
 KEPT = 1000  # features of real photographs that are shipped, for the kernel distance
 
