@@ -40,7 +40,8 @@ def fit(config: SpeciesHeadConfig) -> tuple[Path, float]:
     Raises:
         InputError: for a missing corpus or package, or a species of one photograph.
     """
-    import torch  # which --help need not wait for
+    import numpy as np  # these take a second to import, which --help need not wait for
+    import torch
     from tqdm import tqdm
 
     from attngan.evaluation import species_head
@@ -57,7 +58,7 @@ def fit(config: SpeciesHeadConfig) -> tuple[Path, float]:
     species = torch.from_numpy(corpus.species).long()
     features = []
     for start in tqdm(range(0, len(corpus), BATCH), desc="photographs", unit="batch"):
-        indices = range(start, min(start + BATCH, len(corpus)))
+        indices = np.arange(start, min(start + BATCH, len(corpus)))
         features.append(observer.look(read_photographs(corpus, indices, config.resolution)).features)
     looked = torch.cat(features)
     head = species_head.fit(looked[learned], species[learned], penalty=config.penalty)

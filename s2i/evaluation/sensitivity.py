@@ -78,8 +78,8 @@ def measure(config: SensitivityConfig) -> dict[str, Any]:
     painted = _paint(config, corpus, chosen[len(halves[0]) :])
     rows[PAINTED] = _scores(look(painted), reference, config.seed)
     examples.append(painted[:EXAMPLES])
-    figures = {"rows": rows, "meta": {**environment(), "photographs": len(chosen), "observer": observer.name}}
-    figures["meta"]["config"] = json.loads(cli.as_json(config))
+    meta = {**environment(), "photographs": len(chosen), "observer": observer.name}
+    figures: dict[str, Any] = {"rows": rows, "meta": {**meta, "config": json.loads(cli.as_json(config))}}
     write_text(config.output, json.dumps(figures, indent=2) + "\n")
     write_text(config.output.with_suffix(".md"), as_page(figures, config.output.with_suffix(".jpg").name))
     _save(examples, config.output.with_suffix(".jpg"))
