@@ -1,9 +1,11 @@
 """Whisper as a recogniser, by faster-whisper through SpeechRecognition, from a local folder or a pip package."""
 
 import importlib.util
+import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -54,7 +56,8 @@ class FasterWhisper:
     ) -> None:
         try:
             import faster_whisper
-            from speech_recognition.recognizers.whisper_local import base, faster_whisper as adapter
+            from speech_recognition.recognizers.whisper_local import base
+            from speech_recognition.recognizers.whisper_local import faster_whisper as adapter
         except ImportError as error:
             raise InputError(f"faster-whisper: is not installed; run: {COMMAND}") from error
         place = packaged_folder() if folder is None else Path(folder)
@@ -78,7 +81,7 @@ class FasterWhisper:
         self.languages: list[str] = list(self._model.supported_languages)
         self.identity = f"{sha256(place / WEIGHTS)[:16]}{'-captions' if captions is not None else ''}"
 
-    def __call__(self, recording: audio.AnyRecording) -> str:
+    def __call__(self, recording: str | Path | Tensor | np.ndarray) -> str:
         """The words of `recording`, lower-case and separated by spaces; "" if none are understood.
 
         Args:
@@ -87,14 +90,14 @@ class FasterWhisper:
         Raises:
             InputError: if it is not a recording, or too short, too long or silent.
         """
-        wave = audio.waveform(recording)
+        wave = _wave(recording)
         if self._captions is None:
             return " ".join(tokenize(self._alone(wave)["text"]))
         return self._with_captions(wave, self._captions)
 
-    def timed(self, recording: audio.AnyRecording) -> list[tuple[str, float, float]]:
+    def timed(self, recording: str | Path | Tensor | np.ndarray) -> list[tuple[str, float, float]]:
         """Each word with its start and end in seconds, as Whisper alone hears it; arguments and errors as a call's."""
-        wave = audio.waveform(recording)
+        wave = _wave(recording)
         words = []
         for segment in self._alone(wave, word_timestamps=True)["segments"]:
             for word in segment.words or ():
@@ -135,10 +138,13 @@ class FasterWhisper:
         return " ".join(texts[max(range(len(texts)), key=total.__getitem__)])
 
 
+def _wave(recording: str | Path | Tensor | np.ndarray) -> Tensor:
+    """Any form of a recording as [N] float32 at 16 kHz."""
+    return audio.waveform(recording if isinstance(recording, str | Path) else torch.as_tensor(recording))
+
+
 def log_probability(captions: TrigramModel, words: list[str]) -> float:
     """Natural logarithm of the probability that a caption is `words`; words that no caption has count `UNKNOWN`."""
-    import math
-
     total, history = 0.0, [START]
     for word in words:
         probability = captions.probability(word, history)
