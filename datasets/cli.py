@@ -88,11 +88,15 @@ def parse_tool(kind: type[Config], arguments: list[str], *, description: str) ->
 
 
 def at_home(config: Config) -> Config:
-    """The same defaults from any working directory: their relative paths are meant from the checkout."""
+    """The same defaults from any working directory: their relative paths are meant from the checkout.
+
+    Those that a dataclass names in `here` are meant from the working directory, where people look for what they make.
+    """
     if Path.cwd() == repository():
         return config
     values = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}  # type: ignore[arg-type]
-    moved = {name: repository() / value for name, value in values.items() if isinstance(value, Path)}
+    here = getattr(config, "here", ())
+    moved = {name: repository() / v for name, v in values.items() if isinstance(v, Path) and name not in here}
     return dataclasses.replace(config, **moved)  # type: ignore[type-var]
 
 
@@ -175,6 +179,9 @@ def complain(error: InputError) -> None:
 
 def run(main: Callable[[list[str]], int | None]) -> None:
     """Run `main(arguments)` as a command: `InputError` becomes one line and exit code 2, Ctrl-C exit code 130."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # file names may hold what the terminal's alphabet lacks
+            stream.reconfigure(errors="backslashreplace")
     try:
         code = main(sys.argv[1:])
         sys.stdout.flush()
@@ -185,9 +192,23 @@ def run(main: Callable[[list[str]], int | None]) -> None:
         print("stopped; the same command goes on from the last checkpoint", file=sys.stderr)
         code = 130
     except BrokenPipeError:  # the reader of our output went away, as `| head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
         code = 1
+    except OSError as error:  # names that are too long, a disk that fails, an output that is full
+        named = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else "a file"
+        complain(InputError(f"{named}: cannot be used ({error.strerror or error}); check the name and the disk"))
+        _discard_output()
+        code = 2
+    except MemoryError:
+        complain(InputError("memory: there is not enough; end other programs, or give less at a time"))
+        code = 2
     sys.exit(code or 0)
+
+
+def _discard_output() -> None:
+    """Let nothing more be written to standard output, which Python flushes once more when it ends."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def check_range(field: str, value: float, low: float, high: float = float("inf")) -> None:

@@ -1,27 +1,27 @@
 """One HDF5 file holds one corpus: pictures, captions, recordings, species, voices and splits.
 
-Layout, schema version 1 (N pictures, C captions, R recordings, F frames in all):
+Layout, schema version 2 (N pictures, C captions, R recordings, F frames in all):
 
-    attributes            schema "spoken-captions", version, complete, sources (JSON: name -> sha256), config (JSON)
+    attributes            schema "spoken-captions", version, complete
+    about                 [2] JSON: sources (name -> sha256), config
     pictures/encoded      [N] JPEG or PNG bytes            pictures/name     [N] text
     pictures/species      [N] index into species           pictures/split    [N] 0 train, 1 validation, 2 test
     captions/text         [C] text                         captions/picture  [C] index
     recordings/picture    [R] index                        recordings/caption [R] index, -1 where there is none
     recordings/voice      [R] index into voices            recordings/seed   [R] what jitters pitch and rate
     recordings/offset     [R + 1] first frame of each      recordings/mel    [F, 40] float16, log-mel, not normalised
+    recordings/crc32      [R] checksum of each's frames
     species               [S] text                         voices/name [V], voices/heard [V] False: measuring only
                                                            voices/engine_heard [V] False: no voice of it trains
 
-`offset` and `mel` are absent where recordings are synthesised on the fly. Several such files are one corpus where a
-manifest lists them (datasets/shard.py).
+`offset`, `mel` and `crc32` are absent where recordings are synthesised on the fly. Texts and pictures lie one after the
+other, and everything has checksums (datasets/records.py). Version 1 had no checksums, and variable-length HDF5 types,
+in which one damaged sector lets the library search for ever; it is still read. Several such files are one corpus where
+a manifest lists them (datasets/shard.py).
 """
 
-import errno
-import io
 import json
-import os
-import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -29,15 +29,15 @@ from typing import Any, Literal, TypeAlias
 import h5py
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from datasets import audio, channels, voices
+from datasets import audio, channels, picture_file, voices
 from datasets.errors import InputError
 from datasets.files import replacing
+from datasets.records import Growing, Kind, checksum, write_numbers, write_records
+from datasets.rows import SPLITS, Rows
 from datasets.shard import SCHEMA, VERSION, Groups, Shard, Texts, locate, merge, shard_files
 
-SLACK = 50_000_000  # bytes left free on the disk
-SPLITS = ("train", "validation", "test")
 Speakers: TypeAlias = Literal["all", "training", "held-out", "held-out voices", "held-out engines"]
 """All; those heard in training; those kept out of it, or of those the voices of engines of which others are heard, or
 those of engines of which none is."""
@@ -78,66 +78,52 @@ def write(
         encoded_pictures: JPEG or PNG bytes in the order of `tables.picture_names`.
         mels: one [T, 40] array a recording, in order; None to synthesise on the fly.
     """
-    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
-        file.attrs.update(schema=SCHEMA, version=VERSION, complete=False)
-        file.attrs["sources"] = json.dumps(sources)
-        file.attrs["config"] = json.dumps(config, default=str)
-        text = h5py.string_dtype("utf-8")
-        file.create_dataset("species", data=tables.species, dtype=text)
-        for name, values, kind in (
-            ("pictures/name", tables.picture_names, text),
+    # Since HDF5 1.10 what a file says of its own layout has checksums.
+    with replacing(path) as temporary, h5py.File(temporary, "w", libver=("v110", "v110")) as file:
+        file.attrs.update(schema=np.bytes_(SCHEMA), version=VERSION, complete=False)
+        about = [json.dumps(sources), json.dumps(config, default=str)]
+        for name, texts in (
+            ("about", about),
+            ("species", tables.species),
+            ("pictures/name", tables.picture_names),
+            ("captions/text", tables.captions),
+            ("voices/name", tables.voice_names),
+        ):
+            write_records(file, name, (text.encode() for text in texts), temporary)
+        numbers: tuple[tuple[str, list[int] | list[bool], Kind], ...] = (
             ("pictures/species", tables.picture_species, np.int32),
             ("pictures/split", tables.picture_split, np.uint8),
-            ("captions/text", tables.captions, text),
             ("captions/picture", tables.caption_picture, np.int32),
             ("recordings/picture", tables.recording_picture, np.int32),
             ("recordings/caption", tables.recording_caption, np.int32),
             ("recordings/voice", tables.recording_voice, np.int16),
             ("recordings/seed", tables.recording_seed, np.int64),
-            ("voices/name", tables.voice_names, text),
-            ("voices/heard", tables.voice_heard, bool),
-            ("voices/engine_heard", tables.voice_engine_heard or [True] * len(tables.voice_names), bool),
-        ):
-            file.create_dataset(name, data=np.array(values, dtype=object if kind is text else kind), dtype=kind)
-        encoded = file.create_dataset(
-            "pictures/encoded", (len(tables.picture_names),), dtype=h5py.vlen_dtype(np.dtype("uint8"))
+            ("voices/heard", tables.voice_heard, np.bool_),
+            ("voices/engine_heard", tables.voice_engine_heard or [True] * len(tables.voice_names), np.bool_),
         )
-        for index, data in zip(range(len(encoded)), encoded_pictures, strict=True):
-            _require_space(temporary, len(data))
-            encoded[index] = np.frombuffer(data, dtype=np.uint8)
+        for name, values, kind in numbers:
+            write_numbers(file, name, values, kind)
+        pictures = write_records(file, "pictures/encoded", encoded_pictures, temporary, chunk=262_144)
+        if pictures != len(tables.picture_names):
+            raise ValueError(f"{pictures} pictures for {len(tables.picture_names)} names")
         if mels is not None:
             _write_mels(file, mels, len(tables.recording_picture), temporary)
         file.attrs["complete"] = True
 
 
-def _require_space(path: Path, size: int) -> None:
-    """Stop before the disk is full: HDF5 crashes at exit when it cannot write what it holds back."""
-    if shutil.disk_usage(path.parent).free < size + SLACK:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-
 def _write_mels(file: h5py.File, mels: Iterable[np.ndarray], count: int, path: Path) -> None:
-    frames = file.create_dataset(
-        "recordings/mel", (0, audio.N_MELS), maxshape=(None, audio.N_MELS), chunks=(512, audio.N_MELS), dtype="float16"
-    )
-    offsets, waiting = [0], list[np.ndarray]()
-
-    def flush() -> None:
-        filled = len(frames)
-        _require_space(path, (offsets[-1] - filled) * audio.N_MELS * 2)
-        frames.resize(offsets[-1], axis=0)
-        frames[filled:] = np.concatenate(waiting or [np.empty((0, audio.N_MELS))])
-        waiting.clear()
-
-    for mel in mels:
-        waiting.append(mel.astype(np.float16))
-        offsets.append(offsets[-1] + len(mel))
-        if offsets[-1] - len(frames) > 200_000:  # 16 MB at a time
-            flush()
-    flush()
-    if len(offsets) != count + 1:
-        raise ValueError(f"{len(offsets) - 1} log-mels for {count} recordings")
-    file.create_dataset("recordings/offset", data=np.array(offsets, dtype=np.int64))
+    frames = Growing(file, "recordings/mel", (audio.N_MELS,), np.float16, chunk=512, path=path)
+    offsets, sums = [0], []
+    for row, mel in enumerate(mels):
+        kept = mel.astype(np.float16)
+        frames.append(kept)
+        offsets.append(offsets[-1] + len(kept))
+        sums.append(checksum(kept, row))
+    frames.flush()
+    if len(sums) != count:
+        raise ValueError(f"{len(sums)} log-mels for {count} recordings")
+    write_numbers(file, "recordings/offset", offsets, np.int64)
+    write_numbers(file, "recordings/crc32", sums, np.uint32)
 
 
 class Corpus:
@@ -166,21 +152,23 @@ class Corpus:
         self.sources: dict[str, str] = {name: value for shard in shards for name, value in shard.sources.items()}
         self.config: dict[str, Any] = shards[0].config
         self.names, self.captions = Texts(shards, "pictures/name"), Texts(shards, "captions/text")
+        self._encoded = [shard.records("pictures/encoded") for shard in shards]
         self.species_names, species = merge([shard.texts("species") for shard in shards])
         self.voice_names, voice = merge([shard.texts("voices/name") for shard in shards])
+        rows = [Rows(shard, len(species[k]), len(voice[k])) for k, shard in enumerate(shards)]
         self.voice_heard = np.zeros(len(self.voice_names), dtype=bool)
         self.voice_engine_heard = np.ones(len(self.voice_names), dtype=bool)
-        for shard, places in zip(shards, voice, strict=True):
-            self.voice_heard[places] = shard.numbers("voices/heard")
-            if "voices/engine_heard" in shard.file:  # older files know of no such engines
-                self.voice_engine_heard[places] = shard.numbers("voices/engine_heard")
-        pictures, captions = self._starts("pictures/encoded"), self._starts("captions/picture")
-        self._first_picture, self._first_recording = pictures, self._starts("recordings/picture")
+        for each, places in zip(rows, voice, strict=True):
+            self.voice_heard[places] = each.heard
+            self.voice_engine_heard[places] = each.engine_heard
+        pictures, captions = ([0, *np.cumsum([getattr(r, name) for r in rows])] for name in ("pictures", "captions"))
+        self._first_picture = np.array(pictures)
+        self._first_recording = np.cumsum([0, *[len(each.of["recordings/picture"]) for each in rows]])
 
         def joined(table: str, change: Change = lambda values, _: values) -> np.ndarray:
-            return np.concatenate([change(shard.numbers(table), number) for number, shard in enumerate(shards)])
+            return np.concatenate([change(each.of[table], number) for number, each in enumerate(rows)])
 
-        def moved(starts: np.ndarray) -> Change:
+        def moved(starts: Sequence[int]) -> Change:
             return lambda values, number: np.where(values < 0, values, values + starts[number]).astype(values.dtype)
 
         self.species: np.ndarray = joined("pictures/species", lambda values, number: species[number][values])
@@ -190,11 +178,7 @@ class Corpus:
         self.recording_caption: np.ndarray = joined("recordings/caption", moved(captions))
         self.recording_voice: np.ndarray = joined("recordings/voice", lambda values, number: voice[number][values])
         self.recording_seed: np.ndarray = joined("recordings/seed")
-        self._offsets = [s.numbers("recordings/offset") if "recordings/offset" in s.file else None for s in shards]
-
-    def _starts(self, table: str) -> np.ndarray:
-        """For each file, the number of the first of its rows in a table, and the number of rows in all."""
-        return np.cumsum([0, *[len(shard.table(table)) for shard in self._shards]])
+        self._offsets, self._sums = [each.offsets for each in rows], [each.sums for each in rows]
 
     @property
     def identity(self) -> str:
@@ -243,11 +227,11 @@ class Corpus:
     def encoded(self, index: int) -> bytes:
         """Picture `index` as it is stored, JPEG or PNG."""
         shard, row = locate(self._first_picture, index)
-        return bytes(self._shards[shard].table("pictures/encoded")[row].tobytes())
+        return self._shards[shard].record("pictures/encoded", self._encoded[shard], row)
 
     def picture(self, index: int) -> Image.Image:
         """Picture `index`, RGB."""
-        return decode(self.encoded(index), f"{self.path}: picture {self.names[index]}")
+        return picture_file.decode(self.encoded(index), f"{self.path}: picture {self.names[index]}")
 
     def frames(self, recording: int) -> int:
         """Frames of the log-mel of a recording."""
@@ -261,7 +245,8 @@ class Corpus:
         offsets = self._offsets[shard]
         if offsets is not None:
             first, last = offsets[row : row + 2]
-            return torch.from_numpy(self._shards[shard].table("recordings/mel")[first:last].astype(np.float32))
+            mel = self._shards[shard].mel(int(first), int(last), row, self._sums[shard])
+            return torch.from_numpy(mel.astype(np.float32))
         voice = voices.by_name(self.voice_names[self.recording_voice[recording]])
         text = self.captions[self.recording_caption[recording]]
         seed = int(self.recording_seed[recording])
@@ -274,30 +259,3 @@ class Corpus:
         """Close the files."""
         for shard in self._shards:
             shard.file.close()
-
-
-def decode(data: bytes, name: str) -> Image.Image:
-    """Decode an encoded picture to RGB: the first of several, on white where it is transparent.
-
-    Raises:
-        InputError: if it is damaged.
-    """
-    try:
-        picture: Image.Image = Image.open(io.BytesIO(data))
-        if picture.mode.startswith("I;16"):  # 16 bits, which Pillow would clip to 8 instead of scaling
-            picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
-        if picture.has_transparency_data:
-            picture = picture.convert("RGBA")
-            picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
-        return picture.convert("RGB")
-    except UnidentifiedImageError as error:
-        raise InputError(f"{name}: is not a picture in a known format; replace or remove it") from error
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise InputError(f"{name}: not a readable picture ({error}); replace or remove it") from error
-
-
-def encode(picture: Image.Image, quality: int = 95) -> bytes:
-    """JPEG bytes of a picture."""
-    buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=quality)
-    return buffer.getvalue()

@@ -2,39 +2,16 @@
 
 import functools
 import math
-import pickle
 from pathlib import Path
-from typing import Any
 
 from datasets.errors import InputError
 from datasets.files import require_file, sha256
 from datasets.picture_record import Entry, read_picture, split_species
+from datasets.plain_pickle import read_plain_pickle
 
 CAPTIONS_PER_PICTURE = 10
+MOST_WORDS = 1000  # in a caption
 BOX_MARGIN = 0.75  # AttnGAN: half-side of the crop = 0.75 x the longer side of the bounding box
-
-
-class _PlainUnpickler(pickle.Unpickler):
-    """Reads lists, dicts, numbers and text; refuses a pickle that names any code."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        raise InputError(f"it wants to run code ({module}.{name})")
-
-
-def read_plain_pickle(path: Path) -> Any:
-    """Read a Python 2 or 3 pickle that holds plain data only.
-
-    Raises:
-        InputError: if it is missing, damaged, or would run code.
-    """
-    require_file(path, "caption metadata")
-    try:
-        with open(path, "rb") as file:
-            return _PlainUnpickler(file, encoding="latin1").load()
-    except InputError as error:
-        raise InputError(f"{path}: not plain data: {error}; get the original metadata") from error
-    except Exception as error:  # a damaged pickle raises nearly anything
-        raise InputError(f"{path}: damaged pickle ({type(error).__name__}); get it again") from error
 
 
 def _table(path: Path, columns: int) -> list[list[str]]:
@@ -146,10 +123,13 @@ def _entry(
     box = (middle_x - half, middle_y - half, middle_x + half, middle_y + half)
     path = images / "images" / f"{name}.jpg"
     try:
+        if long := [len(caption) for caption in captions if len(caption) > MOST_WORDS]:
+            raise InputError(f"{metadata}: a caption of {name} has {long[0]:,} words; get it again")
         texts = [" ".join(words[number] for number in caption if number) for caption in captions]
+        "".join(texts).encode()
     except KeyError as error:
         raise InputError(f"{metadata}: word number {error} of {name} is not in its vocabulary; get it again") from error
-    except TypeError as error:
+    except (TypeError, UnicodeEncodeError) as error:
         raise InputError(f"{metadata}: a caption of {name} is not a list of word numbers; get it again") from error
     if not all(texts):
         raise InputError(f"{metadata}: a caption of {name} is empty; get it again")

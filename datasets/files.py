@@ -9,10 +9,14 @@ from pathlib import Path
 
 from datasets.errors import InputError
 
+LONGEST_NAME = 255  # bytes, of the file systems in use
+
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` on success, remove it on failure.
+
+    File and folder are on the disk before this ends: a power cut leaves the old file or the new one, whole.
 
     Raises:
         InputError: if the folder cannot be written or the disk is full; `path` itself is then untouched.
@@ -21,11 +25,14 @@ def replacing(path: str | Path) -> Iterator[Path]:
     if not path.name or os.path.isdir(path):  # unlike Path's own, it does not mind unreadable folders
         raise InputError(f"{path}: cannot be written (Is a directory); name a file")
     # The suffix stays last, since writers such as Pillow choose the format by it.
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    temporary = path.with_name(f".{_short(path)}.{os.getpid()}.tmp{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
+        _sync(temporary)
         os.replace(temporary, path)
+        with suppress(OSError):  # some file systems cannot do it for folders
+            _sync(path.parent)
     except OSError as error:
         reason = error.strerror or str(error)
         raise InputError(f"{path}: cannot be written ({reason}); free some space or choose another place") from error
@@ -34,11 +41,29 @@ def replacing(path: str | Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
-def remove_leftovers(path: str | Path) -> None:
-    """Remove the temporary files of `replacing(path)` that killed processes left; no other may be writing `path`."""
-    path = Path(path)
-    named = re.compile(rf"\.{re.escape(path.stem)}\.\d+\.tmp{re.escape(path.suffix)}")
-    for leftover in path.parent.iterdir():
+def _short(path: Path) -> str:
+    """The name of a file without its suffix, or what stands for it where the temporary one would be too long."""
+    if len(os.fsencode(path.name)) <= LONGEST_NAME - len(".4194304.tmp"):
+        return path.stem
+    return hashlib.sha256(os.fsencode(path.stem)).hexdigest()[:32]
+
+
+def _sync(path: Path) -> None:
+    file = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
+def remove_leftovers(folder: Path, path: Path | None = None) -> None:
+    """Remove the temporary files that killed processes left in `folder`, if asked only those of `replacing(path)`.
+
+    No other process may be writing them.
+    """
+    stem, suffix = ("(.+)", r"(\.[^.]*)?") if path is None else (re.escape(_short(path)), re.escape(path.suffix))
+    named = re.compile(rf"\.{stem}\.\d+\.tmp{suffix}")
+    for leftover in folder.iterdir():
         if named.fullmatch(leftover.name):
             leftover.unlink(missing_ok=True)
 
@@ -67,15 +92,34 @@ def make_folder(path: str | Path) -> Path:
     return path
 
 
-def require_file(path: str | Path, what: str) -> Path:
-    """Return `path` if it is a readable file.
+def check_output(path: str | Path, option: str = "--output") -> Path:
+    """Return `path` if a file can be written there, so that nobody finds out after hours that none can.
 
     Raises:
-        InputError: if it is missing, a folder, or not readable; `what` names its role in the message.
+        InputError: if it is a folder, or its folder cannot be written.
+    """
+    path = Path(path)
+    if os.path.isdir(path):
+        raise InputError(f"{option} {path}: is a folder; name a file in it, such as {path / 'results.json'}")
+    make_folder(path.parent)
+    return path
+
+
+def require_file(path: str | Path, what: str, *, maker: str = "") -> Path:
+    """Return `path` if it is a readable file.
+
+    Args:
+        path: any path.
+        what: names its role in the message.
+        maker: the script that makes such a file, to be named where it is missing.
+
+    Raises:
+        InputError: if it is missing, a folder, or not readable.
     """
     path = Path(path)
     if not os.path.exists(path):  # unlike Path's own, it does not mind names that cannot be
-        raise InputError(f"{path}: {what} not found; check the path")
+        advice = f"make it with {maker}, or check the path" if maker else "check the path"
+        raise InputError(f"{path}: {what} not found; {advice}")
     if not os.path.isfile(path):
         raise InputError(f"{path}: {what} should be a file, but this is a folder; name the file itself")
     if not os.access(path, os.R_OK):

@@ -1,14 +1,11 @@
 """The command that builds a corpus: from CUB, from somebody's own CSV, or from drawn birds."""
 
-import fcntl
 import hashlib
 import json
 import os
 import shutil
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from datasets import cli
 from datasets.errors import InputError
 from datasets.files import make_folder, remove_leftovers
+from datasets.lock import Lock
 
 if TYPE_CHECKING:  # all of these import torch, which --help need not wait for
     from datasets.corpus import Tables
@@ -90,6 +88,12 @@ PRESETS = {
     "tiny": PrepareConfig(
         source="drawn", output=Path("data/tiny.h5"), recordings_per_picture=2, short_side=96, engines=("espeak",)
     ),
+    "small": PrepareConfig(  # pictures and captions alone, for training from text at up to 128 px, easily carried along
+        output=Path("data/cub-small.h5"),
+        recordings_per_picture=0,
+        measuring_recordings_per_picture=0,
+        short_side=152,
+    ),
     "own": PrepareConfig(source="csv", csv=Path("own.csv"), output=Path("data/own.h5")),
 }
 
@@ -131,28 +135,14 @@ def build(config: PrepareConfig) -> Path:
     described = {name: value for name, value in vars(config).items() if name not in places}
     identity = json.dumps([described, sources, tables.voice_names], default=str, sort_keys=True)
     described["identity"] = hashlib.sha256(identity.encode()).hexdigest()
-    with _only_one(config.output):
+    lock = config.output.with_name(f".{config.output.name}.lock")
+    with Lock(lock, f"{config.output}: is being built by another process; wait until it ends"):
+        remove_leftovers(config.output.parent, config.output)
         if _is_built(config.output, described["identity"]):
             print(f"{config.output}: is there already, built from the same sources with the same options")
         else:
             _build(entries, tables, recordings, config, sources, described)
     return config.output
-
-
-@contextmanager
-def _only_one(output: Path) -> Iterator[None]:
-    """Keep other processes from building `output` meanwhile; the lock ends with the process, however it ends."""
-    path = output.with_name(f".{output.name}.lock")
-    with open(path, "w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise InputError(f"{output}: is being built by another process; wait until it ends") from error
-        try:
-            remove_leftovers(output)
-            yield
-        finally:
-            path.unlink(missing_ok=True)
 
 
 def _is_built(output: Path, identity: str) -> bool:

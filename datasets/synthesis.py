@@ -1,9 +1,13 @@
 """Who says what: planning the recordings of a corpus and making them, in pieces that survive an interruption."""
 
 import multiprocessing
+import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,9 +15,10 @@ import numpy as np
 from tqdm import tqdm
 
 from datasets import audio, channels, corpus, voices
+from datasets.arrays import read_arrays
 from datasets.corpus import Tables
 from datasets.errors import InputError
-from datasets.files import make_folder, replacing
+from datasets.files import make_folder, remove_leftovers, replacing
 from datasets.picture_record import Entry, Spoken
 
 PIECE = 500  # recordings written at a time; what an interruption can lose
@@ -151,24 +156,60 @@ def pieces(folder: Path, count: int) -> list[tuple[int, Path]]:
 
 
 def record(recordings: list[Recording], tables: Tables, folder: Path, workers: int) -> None:
-    """Make all recordings that are not in `folder` yet, in pieces that are whole or not there."""
+    """Make all recordings that are not in `folder` yet, in pieces that are whole or not there.
+
+    Pieces that are there are read first, and made again where they are damaged.
+
+    Raises:
+        InputError: if a recording cannot be made, or a process that makes them dies; whole pieces are kept.
+    """
     make_folder(folder)
+    remove_leftovers(folder)
     tasks = [
         (piece, recordings[first : first + PIECE], tables.voice_names)
         for first, piece in pieces(folder, len(recordings))
     ]
-    open_tasks = [task for task in tasks if not task[0].is_file()]
+    open_tasks = [task for task in tasks if not _is_whole(task[0], len(task[1]))]
     done = len(recordings) - sum(len(task[1]) for task in open_tasks)
     options = {"desc": "recordings", "unit": "recording", "file": sys.stderr, "mininterval": 1}
     with tqdm(total=len(recordings), initial=done, **options) as progress:
         if workers == 1 or len(open_tasks) <= 1:
             for task in open_tasks:
                 progress.update(_record_piece(task))
-            return
-        context = multiprocessing.get_context("spawn")
-        with context.Pool(min(workers, len(open_tasks)), signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
-            for made in pool.imap_unordered(_record_piece, open_tasks):
-                progress.update(made)
+        else:
+            _share_out(open_tasks, min(workers, len(open_tasks)), progress)
+
+
+def _share_out(tasks: list[tuple[Path, list[Recording], list[str]]], workers: int, progress: tqdm) -> None:
+    """Let processes make the pieces; none of them is left when this ends, however it does."""
+    context = multiprocessing.get_context("spawn")
+    others = set(multiprocessing.active_children())
+    with ProcessPoolExecutor(workers, context, _begin_worker) as pool:
+        try:
+            for made in as_completed([pool.submit(_record_piece, task) for task in tasks]):
+                progress.update(made.result())
+        except BaseException as error:
+            for process in set(multiprocessing.active_children()) - others:
+                process.terminate()
+            if isinstance(error, BrokenProcessPool):
+                raise InputError(
+                    f"--workers {workers}: one that makes recordings was ended, perhaps for want of memory; the same "
+                    "command goes on where it was, with fewer --workers in less memory"
+                ) from error
+            raise
+
+
+def _begin_worker() -> None:
+    """End at once when Ctrl-C is pressed, and when the process that gives the work ends, even if it was killed."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def follow() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()
 
 
 def _record_piece(task: tuple[Path, list[Recording], list[str]]) -> int:
@@ -179,8 +220,44 @@ def _record_piece(task: tuple[Path, list[Recording], list[str]]) -> int:
     return len(recordings)
 
 
+def _is_whole(path: Path, count: int) -> bool:
+    if not path.is_file():
+        return False
+    try:
+        _read_piece(path, count)
+    except ValueError as error:
+        print(f"{path}: is damaged ({error}) and is made again", file=sys.stderr)
+        return False
+    return True
+
+
+def _read_piece(path: Path, count: int) -> list[np.ndarray]:
+    """The `count` log-mels of a piece.
+
+    Raises:
+        ValueError: if it is not what was written.
+    """
+    piece = read_arrays(path)
+    if piece.keys() != {"mel", "frames"}:
+        raise ValueError("it does not hold recordings")
+    mel, frames = piece["mel"], piece["frames"]
+    if mel.dtype != np.float16 or mel.shape[1:] != (audio.N_MELS,) or frames.shape != (count,):
+        raise ValueError("it does not hold the recordings of this place")
+    if frames.min() < 1 or frames.sum() != len(mel):
+        raise ValueError("its recordings do not fill it")
+    return np.split(mel, np.cumsum(frames)[:-1])
+
+
 def recorded(folder: Path, count: int) -> Iterator[np.ndarray]:
-    """The log-mels of all pieces, in order."""
-    for _, path in pieces(folder, count):
-        with np.load(path) as piece:
-            yield from np.split(piece["mel"], np.cumsum(piece["frames"])[:-1])
+    """The log-mels of all pieces, in order.
+
+    Raises:
+        InputError: if a piece was damaged after it was made; it is removed, so that the same command makes it again.
+    """
+    for first, path in pieces(folder, count):
+        try:
+            found = _read_piece(path, min(PIECE, count - first))
+        except (OSError, ValueError) as error:
+            path.unlink(missing_ok=True)
+            raise InputError(f"{path}: was damaged ({error}) and is removed; give the same command again") from error
+        yield from found

@@ -6,19 +6,36 @@ from pathlib import Path
 from typing import Any
 
 from datasets import cli
-from datasets.files import write_text
+from datasets.files import check_output, write_text
+from datasets.lock import alone_in
 from s2i.evaluation import results
 from s2i.evaluation.evaluate_config import EvaluateConfig
 from s2i.model.model_folder import DAMSM, SPEECH
 
-PRESETS = {"cub": EvaluateConfig()}
+PRESETS = {
+    "cub": EvaluateConfig(),
+    "tiny": EvaluateConfig(  # what the tiny presets of the trainings, and three more commands, make (--help)
+        corpus=Path("data/tiny.h5"),
+        model=Path("runs/tiny-model"),
+        baselines=Path("runs/tiny-baselines/shipped"),
+        evaluators=Path("runs/tiny-evaluators"),
+        text_free=Path("runs/tiny-damsm-free/best.safetensors"),
+        work=Path("outputs/tiny-evaluation"),
+        resolution=64,
+        splits=2,
+        noise_samples=0,
+        models="real,s2i,stackgan,attngan",
+    ),
+}
 
 
 def main(arguments: list[str]) -> None:
     """Score what the command line asks for and print it."""
     description = "Score every model on the same captions, or --folder: pictures that another model made."
     config = cli.parse(EvaluateConfig, PRESETS, arguments, description=description)
-    figures = evaluate(config) if config.folder is None else evaluate_folder(config, config.folder)
+    check_output(config.results)
+    with alone_in(config.work):
+        figures = evaluate(config) if config.folder is None else evaluate_folder(config, config.folder)
     print(results.as_text(figures))
     for name, value in figures.get("full_size", {}).items():
         print(f"{name}: {value:.3f}" if isinstance(value, float) else f"{name}: {value}")
@@ -26,7 +43,7 @@ def main(arguments: list[str]) -> None:
         from s2i.evaluation import noise
 
         print(noise.summary(figures["noise"]))
-    print(config.output)
+    print(config.results)
 
 
 def evaluate(config: EvaluateConfig) -> dict[str, Any]:
@@ -65,10 +82,10 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
         image, _ = load_image_encoder(config.model / DAMSM)
         samples = EvaluationSet.of(evaluation.corpus, config.full_size, config.seed, option="full-size")
         figures["full_size"] = full_size.measure(
-            evaluation.model("s2i"), image, samples, grid=config.grid, seed=config.seed, output=config.output
+            evaluation.model("s2i"), image, samples, grid=config.grid, seed=config.seed, output=config.results
         )
-    write_text(config.output, json.dumps(figures, indent=2) + "\n")
-    results_page.write(figures, evaluation, config.output)
+    write_text(config.results, json.dumps(figures, indent=2) + "\n")
+    results_page.write(figures, evaluation, config.results)
     return figures
 
 
@@ -101,7 +118,7 @@ def evaluate_folder(config: EvaluateConfig, folder: Path) -> dict[str, Any]:
     )
     meta = {**_meta(config), "extractor": evaluators.extractor.name, "samples": row["pictures"]}
     figures = {"meta": meta, "rows": {folder.name or str(folder): {"about": f"pictures of {folder}", **row}}}
-    write_text(config.output, json.dumps(figures, indent=2) + "\n")
+    write_text(config.results, json.dumps(figures, indent=2) + "\n")
     return figures
 
 

@@ -12,6 +12,7 @@ from attngan.runtime.training_options import JobOptions
 from datasets import cli, ravdess
 from datasets.errors import InputError
 from datasets.files import make_folder, require_file
+from datasets.lock import alone_in
 from s2i.emotion import FILE
 from s2i.export import halve
 
@@ -93,7 +94,9 @@ def main(arguments: list[str]) -> None:
     config = cli.parse(EmotionConfig, presets, arguments, description=description)
     from s2i.emotion import figures
 
-    for line in figures.lines(train(config)):
+    with alone_in(config.run):
+        measured = train(config)
+    for line in figures.lines(measured):
         print(line)
     print(config.output / REPORT)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from attngan.training.damsm_config import DamsmTrainingConfig
 from datasets import cli
+from datasets.files import require_file
 
 FRONTS = ("speech", "utterance")
 
@@ -96,11 +97,13 @@ def train(config: SenConfig) -> Path:
     from attngan.training import damsm
     from s2i.model.speech_encoder import SPEECH_KIND, SpeechEncoder, load_speech_encoder, start_from
 
+    require_file(config.damsm, "DAMSM", maker="scripts/train_damsm.sh")
     image, about = encoders.load_image_encoder(config.damsm)
     teacher = None
     weights = (config.teacher_weight, config.teacher_words_weight, config.transcript_weight)
     if any(weights) and about["caption"] == "text" and _has_words(config.corpus):
         teacher = damsm.Teacher(*encoders.load_text_encoder(config.damsm), *weights)
+    retrieval.tell_if_untested(config.corpus, speech=True)
     torch.manual_seed(config.seed)
     speech = SpeechEncoder(
         width=config.width,

@@ -15,7 +15,7 @@ class TranscribeConfig:
     """What is transcribed, and by what."""
 
     recordings: Positional[tuple[Path, ...]] = ()
-    """Recordings (wav, flac, ogg, mp3; 0.3 to 30 s), or folders of them."""
+    """Recordings (wav, flac, ogg, mp3, m4a, aac, webm; 0.3 to 30 s), or folders of them."""
     corpus: Path = Path("data/cub.h5")
     """Corpus whose training captions tell which words to expect; what is learnt is kept beside it (cub.recogniser).
     Where the default one is not there, the shipped pretrained/recogniser listens."""

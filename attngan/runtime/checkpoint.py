@@ -1,7 +1,9 @@
 """Files of weights: one safetensors file with a description in its header, which loads without executing code."""
 
 import json
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,10 +14,12 @@ from torch import Tensor, nn
 
 from datasets.errors import InputError
 from datasets.files import replacing, require_file
+from datasets.json_file import parse_json
 
 FORMAT = 1  # of the files written by `save`
+CHECKSUM = "crc32"
 
-Network = TypeVar("Network", bound=nn.Module)
+Built = TypeVar("Built")
 
 
 def save(path: str | Path, state: Any, description: dict[str, Any]) -> None:
@@ -37,28 +41,44 @@ def save(path: str | Path, state: Any, description: dict[str, Any]) -> None:
             return [strip(item, f"{name}.{index}") for index, item in enumerate(value)]
         return value
 
-    header = {"format": FORMAT, "state": strip(state, ""), **description}
+    header = json.dumps({"format": FORMAT, "state": strip(state, ""), **description}, default=str)
+    metadata = {"description": header, CHECKSUM: _checksum(header, tensors)}
     with replacing(path) as temporary:
         try:
-            save_file(tensors, temporary, metadata={"description": json.dumps(header, default=str)})
+            save_file(tensors, temporary, metadata=metadata)
         except safetensors.SafetensorError as error:  # how it reports that the disk is full
             raise OSError(str(error)) from error
         temporary.chmod(0o644)  # it writes files that only their owner may read
 
 
+def _checksum(header: str, tensors: dict[str, Tensor]) -> str:
+    """CRC-32 of the description and of the names, types, sizes and bytes of all tensors, eight hexadecimal digits."""
+    found = zlib.crc32(header.encode())
+    for name in sorted(tensors):
+        value = tensors[name]
+        found = zlib.crc32(f"{name} {value.dtype} {list(value.shape)}".encode(), found)
+        found = zlib.crc32(value.contiguous().reshape(-1).view(torch.uint8).numpy().data, found)
+    return f"{found:08x}"
+
+
 def load(path: str | Path, kind: str) -> tuple[Any, dict[str, Any]]:
-    """Read what `save` wrote: (state, description). No code is run.
+    """Read what `save` wrote: (state, description). No code is run. Files of older versions have no checksum.
 
     Args:
         kind: what the description must call itself, so that one network's file is not taken for another's.
 
     Raises:
-        InputError: if the file is missing, cut off, of another format, or of another kind.
+        InputError: if the file is missing, cut off, changed since it was written, of another format, or of another
+            kind.
     """
-    header = _header(path, kind)
-    tensors = load_file(path)
+    text, wanted = _metadata(path, kind)
+    header = _header(path, text)
     if header.get("kind") != kind:
         raise InputError(f"{path}: holds a {header.get('kind')}, not a {kind}; give the other file")
+    with _telling(path):
+        tensors = load_file(path)
+    if wanted is not None and _checksum(text, tensors) != wanted:
+        raise InputError(f"{path}: is not what was written into it; copy or train it again")
 
     def restore(value: Any) -> Any:
         if isinstance(value, dict):
@@ -67,19 +87,32 @@ def load(path: str | Path, kind: str) -> tuple[Any, dict[str, Any]]:
             return {key: restore(item) for key, item in value["__items__"]}
         return [restore(item) for item in value] if isinstance(value, list) else value
 
-    try:
+    with _telling(path):
         return restore(header.pop("state")), header
+
+
+@contextmanager
+def _telling(path: str | Path) -> Iterator[None]:
+    """Tell in one line that a file is damaged."""
+    try:
+        yield
     except KeyError as error:
         raise InputError(f"{path}: lacks {error}; copy or train it again") from error
-
-
-def _header(path: str | Path, kind: str) -> dict[str, Any]:
-    require_file(path, f"{kind} checkpoint")
-    try:
-        with safetensors.safe_open(path, "pt") as file:
-            header = json.loads((file.metadata() or {}).get("description", "{}"))
-    except (safetensors.SafetensorError, OSError, ValueError) as error:
+    except (safetensors.SafetensorError, OSError, ValueError, TypeError, RecursionError, MemoryError) as error:
         raise InputError(f"{path}: not a checkpoint, or cut off ({error}); copy or train it again") from error
+
+
+def _metadata(path: str | Path, kind: str) -> tuple[str, str | None]:
+    """The description as it was written, and the checksum, if there is one."""
+    require_file(path, f"{kind} checkpoint")
+    with _telling(path), safetensors.safe_open(path, "pt") as file:
+        metadata = file.metadata() or {}
+    return metadata.get("description", "{}"), metadata.get(CHECKSUM)
+
+
+def _header(path: str | Path, text: str) -> dict[str, Any]:
+    with _telling(path):
+        header = parse_json(text, dict)
     if "format" not in header:
         raise InputError(f"{path}: holds weights, but not of this program; give a file that its training wrote")
     if header["format"] != FORMAT:
@@ -96,10 +129,10 @@ def kind_of(path: str | Path) -> str:
     Raises:
         InputError: if it is missing or not such a file.
     """
-    return str(_header(path, "model").get("kind"))
+    return str(_header(path, _metadata(path, "model")[0]).get("kind"))
 
 
-def build(network: Callable[..., Network], description: dict[str, Any], field: str, path: str | Path) -> Network:
+def build(network: Callable[..., Built], description: dict[str, Any], field: str, path: str | Path) -> Built:
     """Call `network` with the arguments that `description` holds under `field`.
 
     Raises:
@@ -107,9 +140,19 @@ def build(network: Callable[..., Network], description: dict[str, Any], field: s
     """
     try:
         return network(**description[field])
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, RuntimeError, MemoryError) as error:
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"{path}: describes a network of another version ({reason}); train it again") from error
+
+
+def part(state: Any, name: str, path: str | Path) -> Any:
+    """What a state or a description holds under `name`.
+
+    Raises:
+        InputError: if it holds no such thing.
+    """
+    with _telling(path):
+        return state[name]
 
 
 def load_weights(module: nn.Module, state: dict[str, Tensor], path: str | Path) -> None:
@@ -120,7 +163,7 @@ def load_weights(module: nn.Module, state: dict[str, Tensor], path: str | Path) 
     """
     try:
         module.load_state_dict(state)
-    except RuntimeError as error:
+    except (RuntimeError, TypeError, AttributeError) as error:
         difference = str(error).split("\n")[1 if "\n" in str(error) else 0].strip()[:200]
         raise InputError(f"{path}: weights of another size of network ({difference}); give matching options") from error
 

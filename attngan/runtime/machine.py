@@ -5,7 +5,9 @@ import platform
 import subprocess
 import sys
 import warnings
+from contextlib import suppress
 from datetime import timedelta
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import torch
@@ -16,20 +18,34 @@ from attngan.runtime.training_options import PRECISIONS, TrainingOptions
 from datasets.cli import check_choice, repository
 from datasets.errors import InputError
 
+PACKAGE = "speech-to-image"
 PATIENCE = timedelta(hours=2)  # with processes that are late, since one may be filling a cache for all
 
 
 def environment() -> dict[str, str]:
     """Machine, versions and commit, for whatever records a figure."""
-    git = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=repository(), capture_output=True, text=True)
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"{os.cpu_count()} CPU cores"
     return {
         "machine": f"{platform.machine()}, {device}",
         "torch": torch.__version__,
         "python": platform.python_version(),
-        "commit": git.stdout.strip() or "unknown",
+        "commit": commit(),
         "command": " ".join(sys.argv).replace(f"{repository()}{os.sep}", ""),  # the same on every machine
     }
+
+
+def commit() -> str:
+    """The commit of this checkout; of an installed copy, or where there is no git, its version, else "unknown"."""
+    if (repository() / ".git").exists():  # or git would tell of a checkout that an installed copy lies in
+        with suppress(OSError, subprocess.SubprocessError):
+            told = subprocess.run(
+                ["git", "rev-parse", "--short", "HEAD"], cwd=repository(), capture_output=True, text=True, timeout=30
+            )
+            if told.returncode == 0 and told.stdout.strip():
+                return told.stdout.strip()
+    with suppress(PackageNotFoundError):
+        return f"version {version(PACKAGE)}"
+    return "unknown"
 
 
 def make_fabric(precision: str) -> Fabric:

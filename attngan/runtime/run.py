@@ -2,8 +2,12 @@
 
 import dataclasses
 import json
+import math
 import sys
-from collections.abc import Callable, Iterable, Sequence
+import time
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +23,20 @@ from attngan.runtime.ranks import ALONE, Ranks, launched
 from attngan.runtime.training_options import TrainingOptions
 from datasets.cli import as_json
 from datasets.errors import InputError
-from datasets.files import make_folder, replacing, write_text
+from datasets.files import make_folder, remove_leftovers, replacing, write_text
+from datasets.json_file import parse_json, read_json
+from datasets.lock import Lock
+
+LONGEST_LINE = 100_000  # bytes, of stats.jsonl; what is longer was not logged here
+_OPEN = weakref.WeakValueDictionary[Path, "Run"]()  # those of this process that were not closed
 
 
 class Run:
     """A run folder: configuration, checkpoint, `stats.jsonl` and TensorBoard events.
 
     The same command again goes on from the last checkpoint. What was logged after that checkpoint is dropped, since
-    it will be computed again, to the same digits.
+    it will be computed again, to the same digits. No other process can open the folder until `close`, or until this
+    one ends; where this process begins again after an error, it takes the folder over from its own earlier run.
 
     Args:
         folder: where everything goes.
@@ -35,8 +45,8 @@ class Run:
         ranks: the processes that train it together; the first of them writes, the others read.
 
     Raises:
-        InputError: if the folder holds a run of another configuration, or cannot be written, or torchrun started
-            several processes for a job that is not made for it.
+        InputError: if the folder holds a run of another configuration, is used by another process, or cannot be
+            written, or torchrun started several processes for a job that is not made for it.
     """
 
     def __init__(
@@ -46,27 +56,38 @@ class Run:
             raise InputError(f"{folder}: this training is made for one process; start it without torchrun")
         self.folder, self.kind, self.config, self.ranks = make_folder(folder), kind, config, ranks
         self.checkpoint = self.folder / "checkpoint.safetensors"
-        self._check_same(may_change)
+        self._stats: Any = None
+        self._lock: Lock | None = None
+        self.position = 0
+        if ranks.main:
+            if earlier := _OPEN.get(self.folder.resolve()):
+                earlier.close()
+            busy = f"{self.folder}: another process is training in it; wait until it ends, or use another --run folder"
+            self._lock = Lock(self.folder / ".lock", busy)
+            _OPEN[self.folder.resolve()] = self
+            try:
+                self._check_same(may_change)
+            except InputError:
+                self.close()
+                raise
+            remove_leftovers(self.folder)
         self.ranks.wait()  # before one writes what another still compares
         if ranks.main:
             write_text(self.folder / "config.json", as_json(config))
-        self.position = 0
 
     def _check_same(self, may_change: Iterable[str]) -> None:
         old_path = self.folder / "config.json"
         if not old_path.is_file() or not self.checkpoint.is_file():
             return
-        try:
-            old = json.loads(old_path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise InputError(f"{old_path}: damaged ({error}); remove the run folder or use another") from error
+        old = read_json(old_path, "configuration", "remove the run folder or use another", dict)
         new = json.loads(as_json(self.config))
         for before, now in self.config.renamed.items():
             if before in old:
                 old[now] = old.pop(before)
         for field in dataclasses.fields(self.config):  # an option that was not there yet was as its default is
             old.setdefault(field.name, json.loads(json.dumps(field.default, default=str)))
-        free = {"run", "pictures", "checkpoint_every", "log_every", "grid_every", "validate_every", *may_change}
+        intervals = {"checkpoint_every", "log_every", "grid_every", "validate_every"}
+        free = {"run", "pictures", "minutes", *intervals, *may_change}
         changed = [name for name in new if name not in free and old.get(name) != new[name]]
         if changed:
             name = changed[0]
@@ -89,12 +110,12 @@ class Run:
         if not self.ranks.main:
             return state
         stats = self.folder / "stats.jsonl"
-        kept = []
-        if stats.is_file() and state is not None:
-            kept = [line for line in stats.read_text().splitlines() if _position_of(line) <= self.position]
-        write_text(stats, "".join(f"{line}\n" for line in kept))
-        self._stats = open(stats, "a", buffering=1)  # noqa: SIM115 (closed in `close`)
-        self.board = SummaryWriter(str(self.folder), purge_step=self.position + 1)
+        with replacing(stats) as temporary, open(temporary, "w", encoding="utf-8") as file:
+            if state is not None:
+                file.writelines(_lines_until(stats, self.position))
+        self._stats = open(stats, "a", buffering=1, encoding="utf-8")  # noqa: SIM115 (closed in `close`)
+        with self._writing():
+            self.board = SummaryWriter(str(self.folder), purge_step=self.position + 1)
         return state
 
     def progress(self) -> tqdm:
@@ -117,19 +138,18 @@ class Run:
         if not self.ranks.main:
             return
         values = {name: float(value) for name, value in values.items()}
-        try:
+        with self._writing():
             self._stats.write(json.dumps({"position": self.position, **values}) + "\n")
-        except OSError as error:
-            raise InputError(f"{self.folder}: cannot be written ({error.strerror}); free some space") from error
-        for name, value in values.items():
-            self.board.add_scalar(name, value, self.position)
+            for name, value in values.items():
+                self.board.add_scalar(name, value, self.position)
 
     def grid(self, name: str, pictures: Tensor, columns: int) -> None:
         """Write pictures [N, 3, H, W] in [-1, 1] as one PNG in the folder and to TensorBoard."""
         from torchvision.utils import make_grid, save_image
 
         grid = make_grid(pictures.float().cpu().clamp(-1, 1) * 0.5 + 0.5, columns, padding=2)
-        self.board.add_image(name, grid, self.position)
+        with self._writing():
+            self.board.add_image(name, grid, self.position)
         with replacing(self.folder / f"{name}-{self.position:09d}.png") as temporary:
             save_image(grid, temporary)
 
@@ -156,11 +176,25 @@ class Run:
         self.ranks.wait()
 
     def close(self) -> None:
-        """Close the log files."""
-        if not self.ranks.main:
-            return
-        self._stats.close()
-        self.board.close()
+        """Close the log files and let other processes have the folder; does nothing the second time."""
+        if self._stats is not None:
+            stats, self._stats = self._stats, None
+            with suppress(OSError):  # what a full disk kept back is in `stats.jsonl` of no use
+                stats.close()
+            with suppress(OSError):
+                self.board.close()
+        if self._lock is not None:
+            self._lock.release()
+            _OPEN.pop(self.folder.resolve(), None)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Tell in one line that the folder cannot be written; TensorBoard's thread hands on what it met."""
+        try:
+            yield
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise InputError(f"{self.folder}: cannot be written ({reason}); free some space") from error
 
 
 def _finite(state: Any) -> bool:
@@ -171,11 +205,20 @@ def _finite(state: Any) -> bool:
     return True
 
 
-def _position_of(line: str) -> int:
-    try:
-        return int(json.loads(line)["position"])
-    except (ValueError, KeyError):  # the last line of a killed run may be cut off
-        return sys.maxsize
+def _lines_until(stats: Path, position: int) -> Iterator[str]:
+    """The lines that were logged up to a position; one that is damaged, or cut off by a kill, is left out."""
+    if not stats.is_file():
+        return
+    with open(stats, "rb") as file:
+        while line := file.readline(LONGEST_LINE):
+            if not line.endswith(b"\n"):
+                return
+            try:
+                logged = parse_json(line, dict)["position"]
+            except (ValueError, KeyError):
+                continue
+            if isinstance(logged, int) and logged <= position:
+                yield line.decode()
 
 
 def training_loop(
@@ -187,7 +230,7 @@ def training_loop(
     batch_size: int,
     every: Sequence[tuple[int, Callable[[], None]]],
 ) -> None:
-    """The loop of every job: step, log, whatever is due, checkpoint, until the budget is spent.
+    """The loop of every job: step, log, whatever is due, checkpoint, until the budget is spent, or the job's `minutes`.
 
     Args:
         step: one optimisation step on a batch; returns scalars to log.
@@ -198,12 +241,15 @@ def training_loop(
         InputError: if a loss stops being finite; the last checkpoint is kept.
     """
     iterator = iter(batches)
+    minutes = run.config.minutes
+    end = time.monotonic() + 60 * minutes if minutes else math.inf
     with run.progress() as bar:
         while run.position < run.config.pictures:
             values = step(next(iterator))
             run.position += batch_size
             bar.update(batch_size)
-            finished = run.position >= run.config.pictures
+            late = bool(minutes) and run.ranks.any(time.monotonic() >= end)
+            finished = run.position >= run.config.pictures or late
             keep = finished or run.due(run.config.checkpoint_every, batch_size)
             log = run.due(run.config.log_every, batch_size)
             actions = [action for interval, action in every if finished or run.due(interval, batch_size)]
@@ -222,6 +268,8 @@ def training_loop(
                 action()
             if keep:
                 run.save(state())
+            if late:
+                break
 
 
 def describe(config: Any, **more: Any) -> dict[str, Any]:

@@ -184,7 +184,7 @@ class DamsmJob:
             self.weights, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
         )
         self.ema = Ema(self.networks, half_life=config.ema_pictures)
-        self.cache: FeatureCache | None = None  # of a trunk that does not learn; to be given before the first step
+        self.caches: list[FeatureCache] = []  # of a trunk that does not learn, by size; given before the first step
 
     def step(self, batch: Batch, position: int) -> dict[str, Tensor]:
         """One step of the networks that learn."""
@@ -215,10 +215,12 @@ class DamsmJob:
 
     def _image_inputs(self, batch: Batch, position: int) -> "Tensor | TrunkFeatures":
         """What the part of the image encoder that learns is given: augmented pictures, or cached features."""
-        if self.cache is not None:
+        if self.caches:
             total = len(batch) * self.ranks.world
-            draws = np.random.default_rng([self.config.seed, 2, position]).integers(self.config.views, size=total)
-            return self.cache.features(batch.index, self.ranks.share(torch.from_numpy(draws)).numpy())
+            rng = np.random.default_rng([self.config.seed, 2, position])
+            draws = rng.integers(self.config.views, size=total)
+            cache = self.caches[rng.integers(len(self.caches)) if len(self.caches) > 1 else 0]
+            return cache.features(batch.index, self.ranks.share(torch.from_numpy(draws)).numpy())
         assert batch.pictures is not None
         generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + position)
         pictures = augment(to_unit(batch.pictures), generator, self.ranks)

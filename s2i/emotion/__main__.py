@@ -31,7 +31,7 @@ class EmotionToolConfig:
     """Whose emotion is printed."""
 
     recordings: Positional[tuple[Path, ...]] = ()
-    """Recordings of one voice each (wav, flac, ogg, mp3; 0.3 to 30 s), or folders of them."""
+    """Recordings of one voice each (wav, flac, ogg, mp3, m4a, aac, webm; 0.3 to 30 s), or folders of them."""
     model: Path = Path("pretrained") / FILE
     """Weights, made by scripts/train_emotion.sh."""
 

@@ -2,8 +2,9 @@
 
 import hashlib
 import json
-import zipfile
+import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from datasets.arrays import read_arrays
+from datasets.errors import InputError
 from datasets.files import make_folder, replacing, write_text
+from datasets.json_file import read_json
 
 
 class Cache:
@@ -37,11 +41,8 @@ class Cache:
     ) -> dict[str, Tensor]:
         """What `compute` gives, or gave when it was called with the same name and identity before; CPU tensors."""
         path = self.path(name, identity, ".npz")
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                return {key: torch.from_numpy(file[key]) for key in file.files}
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile):  # not there, or damaged
-            pass
+        with suppress(OSError, ValueError, TypeError, MemoryError):  # not there, or damaged
+            return {key: torch.from_numpy(value) for key, value in read_arrays(path).items()}
         found = {key: value.detach().cpu() for key, value in compute().items()}
         with replacing(path) as temporary:
             np.savez(temporary, **{key: value.numpy() for key, value in found.items()})  # type: ignore[arg-type]
@@ -50,10 +51,14 @@ class Cache:
     def plain(self, name: str, identity: dict[str, Any], compute: Callable[[], Any]) -> Any:
         """The same for what JSON can hold."""
         path = self.path(name, identity, ".json")
-        try:
-            return json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            pass
-        found = compute()
-        write_text(path, json.dumps(found))
+        with suppress(InputError, KeyError):  # not there, or damaged
+            kept = read_json(path, "result", "", dict)
+            if kept["crc32"] == _checksum(kept["found"]):
+                return kept["found"]
+        found = json.loads(json.dumps(compute()))
+        write_text(path, json.dumps({"crc32": _checksum(found), "found": found}))
         return found
+
+
+def _checksum(found: Any) -> int:
+    return zlib.crc32(json.dumps(found).encode())

@@ -61,8 +61,9 @@ class EvaluateConfig:
     """Recogniser of the row transcribe: a folder with one, or with Whisper; by default learnt from the corpus."""
     work: Path = Path("outputs/evaluation")
     """Folder of results so far: the same command goes on from them."""
-    output: Path = Path("outputs/evaluation/results.json")
-    """Where the results go; page, pictures and curves go beside it. pretrained/results.json is that of the README."""
+    output: Path | None = None
+    """Where the results go, by default results.json in --work, or folder-NAME.json of a --folder NAME; page, pictures
+    and curves go beside it. pretrained/results.json is that of the README."""
 
     def __post_init__(self) -> None:
         baselines.check(self.names)
@@ -76,6 +77,13 @@ class EvaluateConfig:
             raise InputError(f"--samples {self.samples}: fewer than --splits {self.splits}; give more samples")
         if self.table is not None and self.folder is None:
             raise InputError(f"--table {self.table}: describes the pictures of --folder; give that as well")
+
+    @property
+    def results(self) -> Path:
+        """The file of the results."""
+        if self.output is not None:
+            return self.output
+        return self.work / ("results.json" if self.folder is None else f"folder-{self.folder.resolve().name}.json")
 
     @property
     def names(self) -> tuple[str, ...]:

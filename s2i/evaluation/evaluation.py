@@ -1,5 +1,6 @@
 """One evaluation: every model paints the same captions, and the same evaluators look at the pictures."""
 
+import os
 import sys
 from collections.abc import Callable
 from functools import cached_property, partial
@@ -152,7 +153,8 @@ class Evaluation:
         """The rows that are asked for."""
         real = self.statistics()
         matched, judged = (
-            encoder.read(self.samples.captions) for encoder in (self.evaluators.matcher, self.evaluators.judge)
+            encoder.read(self.samples.captions)
+            for encoder in (self.evaluators.matcher, self.evaluators.held_out_matcher)
         )
         return {name: self.row(name, matched, judged, real) for name in self.config.names}
 
@@ -167,7 +169,7 @@ class Evaluation:
             ("unseen_engines", damsm, speech, "held-out engines"),
         ]
         kinds = [kind for kind in kinds if kind[3] is None or self._spoken(kind[3])]
-        if config.text_free.is_file():
+        if os.path.isfile(config.text_free):
             kinds += [
                 ("text_free", config.text_free, config.text_free, "held-out voices"),
                 ("text_free_seen_voices", config.text_free, config.text_free, "training"),

@@ -1,6 +1,5 @@
 """What results.json says: as a table for a terminal, as three rows for the README, and as the page of results."""
 
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 from datasets import cli
 from datasets.errors import InputError
 from datasets.files import require_file, write_text
+from datasets.json_file import read_json
 
 BEGIN = "<!-- results: made by python -m s2i.evaluation.results pretrained/results.json -->"
 END = "<!-- end of results -->"
@@ -167,9 +167,8 @@ def read(path: Path) -> dict[str, Any]:
     Raises:
         InputError: if it is missing or not one.
     """
-    require_file(path, "results")
     try:
-        figures = json.loads(path.read_text(encoding="utf-8"))
+        figures: dict[str, Any] = read_json(path, "results", "make it again with scripts/evaluate.sh", dict)
         columns(next(iter(figures["rows"].values())))
         return figures
     except (ValueError, KeyError, TypeError, AttributeError, StopIteration) as error:

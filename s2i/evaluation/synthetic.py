@@ -19,6 +19,7 @@ from datasets import cli
 from datasets.corpus import Corpus
 from datasets.errors import InputError
 from datasets.files import write_text
+from datasets.json_file import read_json
 from s2i.evaluation.evaluation_set import EvaluationSet
 from s2i.evaluation.models import BATCH, ComparedModel
 from s2i.evaluation.synthetic_config import FOLDS, SyntheticConfig
@@ -73,7 +74,8 @@ def read(path: Path) -> dict[str, dict[str, Any]]:
         InputError: if the file is something else.
     """
     try:
-        figures = json.loads(path.read_text(encoding="utf-8"))
+        remedy = "remove it, or run scripts/measure_drawn.sh again"
+        figures = read_json(path, "figures of drawn birds", remedy, dict)
         for row in ROWS:
             float(figures[row]["all"]), float(figures[row]["all_std"])
         return figures

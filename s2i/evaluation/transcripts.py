@@ -15,6 +15,7 @@ from tqdm import tqdm
 from datasets import distort, files, voices
 from datasets.corpus import Corpus
 from datasets.errors import InputError
+from datasets.json_file import parse_json
 from s2i.model.transcribe import ABOUT, Recogniser, WhisperFolder
 
 Listener: TypeAlias = Callable[[Tensor], str]
@@ -126,7 +127,7 @@ def _read(cache: Path, key: dict[str, object]) -> dict[int, str]:
     words = {}
     for line in files.require_file(cache, "transcripts").read_bytes().splitlines():
         try:
-            entry = json.loads(line)
+            entry = parse_json(line, dict)
             if all(entry[name] == value for name, value in key.items()):
                 words[int(entry["recording"])] = str(entry["words"])
         except (ValueError, KeyError, TypeError):  # torn

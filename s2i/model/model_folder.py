@@ -1,12 +1,14 @@
 """A folder that holds a model: the names of its files, and `model.json`, which knows their checksums."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 from datasets.cli import repository
 from datasets.errors import InputError
 from datasets.files import require_file, sha256, write_text
+from datasets.json_file import read_json
 
 SPEECH, GENERATOR, DAMSM = "speech.safetensors", "generator.safetensors", "damsm.safetensors"
 MANIFEST = "model.json"
@@ -55,17 +57,17 @@ class ModelFolder:
         Raises:
             InputError: if the folder or a file is missing, or a checksum differs.
         """
-        if not self.path.is_dir():
+        if not os.path.isdir(self.path):  # unlike Path's own, it does not mind names that cannot be
             raise InputError(f"{self}: model folder not found; name one with {SPEECH} and {GENERATOR} in it")
         for name in (SPEECH, GENERATOR):
             require_file(self / name, "model file")
         manifest = self / MANIFEST
-        if not manifest.exists():
+        if not os.path.exists(manifest):
             return
         try:
-            described = json.loads(manifest.read_bytes())["files"]
+            described = read_json(manifest, "model description", "copy the folder again", dict)["files"]
             checksums = {name: described[name]["sha256"] for name in (SPEECH, GENERATOR)}
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (KeyError, TypeError) as error:
             raise InputError(f"{manifest}: does not tell the checksums of the model; copy the folder again") from error
         for name, checksum in checksums.items():
             if self.checksum(name) != checksum:

@@ -16,12 +16,13 @@ from torch import Tensor
 
 from datasets.errors import InputError
 from datasets.files import require_file
+from datasets.json_file import parse_json
 from s2i.model.model_folder import DAMSM, GENERATOR, SPEECH, ModelFolder
 
 FORMAT = 1
 KIND = "painting"
 MAX_BYTES = 100_000
-MAX_THREADS = 1024
+MAX_THREADS = 1024  # that a file may tell of; what paints again takes no more than this machine has cores
 
 
 @dataclass(frozen=True)
@@ -112,21 +113,25 @@ def load(path: str | Path) -> PaintingFile:
     try:
         if len(data) > MAX_BYTES:
             raise ValueError("it is too large")
-        given: dict[str, Any] = json.loads(data)
+        given = parse_json(data, dict)
         kind, version = given.pop("kind"), given.pop("format")
         if kind == KIND and version == FORMAT:
             sources = tuple(
                 Source(**{key: _kind_of(str, v) for key, v in source.items()}) for source in given["sources"]
             )
             _kind_of(int, given["seed"]), _kind_of(int, given["sample"]), _kind_of(str, given["pixels"])
+            computed_by = {str(key): _kind_of(str, value) for key, value in _kind_of(dict, given["versions"]).items()}
             model = {_name(name): _kind_of(str, value) for name, value in given["model"].items()}
             threads = _kind_of(int, given["threads"])
             if not (1 <= len(sources) <= 2 and 0 <= given["share"] <= 1 and given["seed"] >= 0 <= given["sample"]):
                 raise ValueError("a number is out of range")
             if not 1 <= threads <= MAX_THREADS:
                 raise ValueError(f"{threads} threads are out of range")
-            return PaintingFile(**{**given, "sources": sources, "share": float(given["share"]), "model": model})
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+            share = float(given["share"])
+            return PaintingFile(
+                **{**given, "sources": sources, "share": share, "model": model, "versions": computed_by}
+            )
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise InputError(
             f"{path}: is not a file about a painting ({error}); download it again from the page"
         ) from error

@@ -1,5 +1,6 @@
 """What the page can do, without the page: hear, read, say, mix, paint stage by stage, and tell how."""
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -215,9 +216,9 @@ class Session:
 
 @contextmanager
 def _threads(number: int) -> Iterator[None]:
-    """Compute with so many threads, which decides about rounding."""
+    """Compute with so many threads, which decides about rounding; with no more than there are cores."""
     before = torch.get_num_threads()
-    torch.set_num_threads(number)
+    torch.set_num_threads(min(number, max(before, os.cpu_count() or 1)))
     try:
         yield
     finally:

@@ -204,7 +204,7 @@ def load_speech_encoder(path: Path) -> SpeechEncoder:
     if "speech" not in description:
         raise InputError(f"{path}: this DAMSM was trained with text; give the best.safetensors of train_sen")
     encoder = checkpoint.build(SpeechEncoder, description, "speech", path)
-    checkpoint.load_weights(encoder, state["caption"], path)
+    checkpoint.load_weights(encoder, checkpoint.part(state, "caption", path), path)
     return encoder.eval().requires_grad_(False)
 
 

@@ -6,10 +6,11 @@ CMU Sphinx listens, with a language model and a pronunciation dictionary of capt
 import hashlib
 import importlib
 import json
+import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,9 +21,8 @@ from datasets import audio, cli, files
 from datasets.captions import tokenize
 from datasets.corpus import Corpus
 from datasets.errors import InputError
+from datasets.json_file import read_json
 from datasets.language_model import TrigramModel
-
-Recording: TypeAlias = str | Path | Tensor | np.ndarray
 
 FORMAT = 1
 ABOUT, ARPA, LANGUAGE, DICTIONARY = "recogniser.json", "captions.lm", "captions.lm.bin", "captions.dict"
@@ -80,20 +80,20 @@ class Recogniser:
         files.write_text(folder / ABOUT, json.dumps(about, indent=1))  # last, once the others are whole
         return cls(folder)
 
-    def __call__(self, recording: Recording) -> str:
+    def __call__(self, recording: audio.AnyRecording) -> str:
         """The words of `recording`, lower-case and separated by spaces; "" if none are understood.
 
         Args:
-            recording: a file, or samples [N] at 16 kHz in [-1, 1].
+            recording: in any form that `datasets.any_recording.waveform` takes.
 
         Raises:
             InputError: if it is not a recording, or too short, too long or silent.
         """
         return " ".join(word for word, _, _ in self.timed(recording))
 
-    def timed(self, recording: Recording) -> list[tuple[str, float, float]]:
+    def timed(self, recording: audio.AnyRecording) -> list[tuple[str, float, float]]:
         """Each word of `recording` with its start and end in seconds; arguments and errors as for a call."""
-        wave = _wave(recording)
+        wave = audio.waveform(recording)
         sound = self._speech.AudioData(_to_pcm(wave), audio.SAMPLE_RATE, 2)
         try:
             decoder = self._speech.Recognizer().recognize_sphinx(sound, language=self._language, show_all=True)
@@ -121,7 +121,7 @@ class WhisperFolder:
     """
 
     def __init__(self, folder: str | Path) -> None:
-        if not (Path(folder) / "config.json").is_file():
+        if not os.path.isfile(Path(folder) / "config.json"):
             raise InputError(f"{folder}: no Whisper model in it (config.json); give the folder of a downloaded one")
         transformers = _package("transformers", "transformers")
         try:
@@ -135,9 +135,9 @@ class WhisperFolder:
         self._options = {"language": "en"} if getattr(model.generation_config, "is_multilingual", False) else {}
 
     @torch.inference_mode()
-    def __call__(self, recording: Recording) -> str:
+    def __call__(self, recording: audio.AnyRecording) -> str:
         """The words of `recording` as for `Recogniser`, with the same errors."""
-        wave = _wave(recording).numpy()
+        wave = audio.waveform(recording).numpy()
         features = self._processor(wave, sampling_rate=audio.SAMPLE_RATE, return_tensors="pt").input_features
         tokens = self._model.generate(features, **self._options)
         return " ".join(tokenize(self._processor.batch_decode(tokens, skip_special_tokens=True)[0]))
@@ -168,7 +168,7 @@ def _read_about(folder: Path) -> dict[str, Any]:
     """What `from_captions` noted about its files, once they are found to be those."""
     path = files.require_file(folder / ABOUT, "recogniser")
     try:
-        about: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        about: dict[str, Any] = read_json(path, "recogniser", AGAIN, dict)
         sums = {name: files.sha256(folder / name) for name in about["files"]}
         if sums == about["files"] and {"identity", "unknown_words"} <= about.keys():
             return about
@@ -184,15 +184,6 @@ def _pronunciations(dictionary: Path) -> dict[str, list[str]]:
         for line in file:
             lines.setdefault(line.partition(" ")[0].partition("(")[0], []).append(line)
     return lines
-
-
-def _wave(recording: Recording) -> Tensor:
-    """Any form of a recording as [N] float32 at 16 kHz."""
-    if isinstance(recording, str | Path):
-        return audio.load(recording)
-    wave = torch.as_tensor(recording).detach().cpu()
-    audio.check(wave, "recording")
-    return wave.float()
 
 
 def _to_pcm(wave: Tensor) -> bytes:
@@ -214,8 +205,8 @@ def recogniser(corpus_file: Path, model: Path | None = None) -> Recogniser | Whi
         InputError: if a file is missing or damaged, or if a package is missing.
     """
     if model:
-        return WhisperFolder(model) if (model / "config.json").is_file() else Recogniser(model)
-    if not corpus_file.exists() and corpus_file.resolve() == cli.repository() / "data" / "cub.h5":
+        return WhisperFolder(model) if os.path.isfile(model / "config.json") else Recogniser(model)
+    if not os.path.exists(corpus_file) and corpus_file.resolve() == cli.repository() / "data" / "cub.h5":
         return Recogniser(cli.repository() / SHIPPED)
     corpus = Corpus(corpus_file)
     learnt = np.flatnonzero(np.isin(corpus.caption_picture, corpus.pictures_of("train")))

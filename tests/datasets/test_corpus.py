@@ -1,4 +1,3 @@
-import io
 import multiprocessing
 import shutil
 from types import SimpleNamespace
@@ -9,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from datasets import audio, corpus, voices
+from datasets import audio, picture_file, voices
 from datasets.corpus import Corpus
 from datasets.errors import InputError
 from datasets.shard import Groups
@@ -55,10 +54,9 @@ def test_more_frames_than_are_written_at_once(write_small):
 
 
 def test_jpeg_bytes_are_kept(write_small, small_pictures):
-    encoded = [corpus.encode(Image.fromarray(picture)) for picture in small_pictures]
-    path = write_small("jpeg.h5", pictures=encoded)
-    with h5py.File(path) as file:
-        assert [file["pictures/encoded"][number].tobytes() for number in range(6)] == encoded
+    encoded = [picture_file.encode(Image.fromarray(picture)) for picture in small_pictures]
+    stored = Corpus(write_small("jpeg.h5", pictures=encoded))
+    assert [stored.encoded(number) for number in range(6)] == encoded
 
 
 def test_groups_by_picture(small):
@@ -120,11 +118,9 @@ def test_a_file_cut_off_anywhere_is_refused(write_small, kept):
     [
         ("schema", "something", "not a corpus"),
         ("schema", None, "not a corpus"),
-        ("version", 2, "version 2"),
+        ("version", 3, "version 3, this code reads versions 1 and 2"),
         ("version", None, "version None"),
         ("complete", False, "not finished"),
-        ("sources", "{", "damaged"),
-        ("config", None, "damaged"),
     ],
 )
 def test_wrong_attributes_are_refused(write_small, name, value, words):
@@ -176,7 +172,7 @@ def test_a_failing_write_leaves_the_old_file_and_nothing_else(write_small, tmp_p
         write_small(pictures=failing([b"x"], 1))
     with pytest.raises(ValueError, match="11 log-mels for 12 recordings"):
         write_small(mels=MELS[:11])
-    with pytest.raises(ValueError, match="shorter"):
+    with pytest.raises(ValueError, match="5 pictures for 6 names"):
         write_small(pictures=[b"x"] * 5)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
@@ -191,38 +187,3 @@ def test_a_disk_that_fills_up_is_one_line(write_small, tmp_path, monkeypatch, go
         write_small()
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
-
-
-def encoded(picture, kind, **options):
-    buffer = io.BytesIO()
-    picture.save(buffer, kind, **options)
-    return buffer.getvalue()
-
-
-def test_decode_brings_every_kind_of_picture_to_rgb():
-    grey = corpus.decode(encoded(Image.new("L", (4, 4), 100), "PNG"), "grey")
-    deep = Image.fromarray(np.full((4, 4), 100 * 257, np.uint16))
-    clear = Image.new("RGBA", (4, 4), (200, 0, 0, 0))
-    clear.putpixel((0, 0), (200, 0, 0, 255))
-    palette = Image.new("P", (4, 4), 1)
-    palette.putpalette([0, 0, 0, 9, 8, 7])
-    frames = [Image.new("RGB", (4, 4), colour) for colour in ("blue", "red")]
-    assert grey.mode == "RGB"
-    assert grey.getpixel((1, 1)) == (100, 100, 100)
-    assert corpus.decode(encoded(deep, "PNG"), "16 bits").getpixel((1, 1)) == (100, 100, 100)
-    on_white = corpus.decode(encoded(clear, "PNG"), "transparent")
-    assert on_white.getpixel((0, 0)) == (200, 0, 0)
-    assert on_white.getpixel((1, 1)) == (255, 255, 255)
-    assert corpus.decode(encoded(palette, "PNG"), "palette").getpixel((1, 1)) == (9, 8, 7)
-    animated = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
-    assert corpus.decode(animated, "animated").getpixel((1, 1)) == (0, 0, 255)
-    cmyk = corpus.decode(encoded(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "JPEG", quality=95), "cmyk")
-    assert np.abs(np.array(cmyk.getpixel((1, 1))) - (255, 0, 0)).max() < 8
-
-
-def test_decode_refuses_what_is_no_picture():
-    whole = encoded(Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)), "JPEG")
-    for data in (b"", b"text", whole[:40], whole[: len(whole) // 2]):
-        with pytest.raises(InputError, match=r"^the picture: ") as caught:
-            corpus.decode(data, "the picture")
-        assert "BytesIO" not in str(caught.value)

@@ -80,8 +80,31 @@ def test_remove_leftovers_takes_only_those_of_its_file(tmp_path):
     names = [".cub.12.tmp.h5", ".cub.x.12.tmp.h5", ".cubs.12.tmp.h5", ".cub.12.tmp.npz", "cub.h5", ".cub.a.tmp.h5"]
     for name in names:
         (tmp_path / name).touch()
-    files.remove_leftovers(tmp_path / "cub.h5")
+    files.remove_leftovers(tmp_path, tmp_path / "cub.h5")
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted(names[1:])
+    files.remove_leftovers(tmp_path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == [".cub.a.tmp.h5", "cub.h5"]
+
+
+@pytest.mark.parametrize("length", [200, 245, 255])
+def test_a_name_may_be_as_long_as_the_file_system_takes(tmp_path, length):
+    path = tmp_path / ("x" * (length - 4) + ".txt")
+    files.write_text(path, "all of it")
+    assert path.read_text() == "all of it"
+    with files.replacing(path) as temporary:
+        temporary.write_text("all of it")
+    temporary.touch()
+    files.remove_leftovers(tmp_path, path)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_is_renamed_is_on_the_disk_before(tmp_path, monkeypatch):
+    done = []
+    sync, replace = os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda file: (done.append(os.readlink(f"/proc/self/fd/{file}")), sync(file)))
+    monkeypatch.setattr(os, "replace", lambda *names: (done.append("renamed"), replace(*names)))
+    files.write_text(tmp_path / "x.txt", "x")
+    assert done == [str(tmp_path / f".x.{os.getpid()}.tmp.txt"), "renamed", str(tmp_path)]
 
 
 def test_require_file(tmp_path):

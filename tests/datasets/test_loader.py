@@ -233,6 +233,7 @@ def test_without_captions_or_recordings_or_voices(small, write_small, small_tabl
     with pytest.raises(InputError, match="no picture of the train split has recordings by held-out speakers; add some"):
         Loader(small, "train", batch_size=2, speech=True, speakers="held-out")
     small_tables.captions, small_tables.caption_picture = ["the bird 0"], [2]
+    small_tables.recording_caption = [-1] * 12
     few = Corpus(write_small("few.h5"))
     assert Loader(few, "train", batch_size=2, words=WORDS).indices.tolist() == [2]
     with pytest.raises(InputError, match=r"few\.h5: no picture of the test split has captions; add some"):

@@ -203,6 +203,10 @@ def test_missing_engines_are_told_and_voices_for_measuring_remain(tmp_path, monk
     )
 
 
+def test_the_engines_are_those_that_there_are():
+    assert tuple(voices.INSTALL) == prepare.ENGINES  # which --help cannot ask, since it would import torch
+
+
 @pytest.mark.parametrize("engines", [["flite"], ["flite", "festival"], []])
 def test_no_engine_at_all_is_refused(tmp_path, monkeypatch, engines):
     monkeypatch.setattr(voices, "_installed", lambda engine: "" if engine == "espeak" else None)

@@ -1,10 +1,12 @@
-import os
+import resource
 
 import numpy as np
 import pytest
 import torch
 
 from attngan.networks.encoders import build_image_encoder
+from attngan.networks.image_encoder import ImageEncoder
+from attngan.networks.trunks import TimmTrunk
 from attngan.training.feature_cache import FeatureCache
 from datasets import prepare
 from datasets.corpus import Corpus
@@ -62,11 +64,54 @@ def test_it_is_computed_once_for_the_same_trunk_and_again_for_another(tmp_path, 
     assert len(list(tmp_path.iterdir())) == 2
 
 
-def test_a_full_disk_is_told_and_leaves_nothing(tmp_path, corpus, encoder, monkeypatch):
-    def full(*_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "posix_fallocate", full)
-    with pytest.raises(InputError, match="No space left on device"):
-        cache_of(tmp_path, corpus, encoder)
+def test_a_full_disk_is_told_and_leaves_nothing(tmp_path, corpus, encoder):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))  # as good as full: writing more fails
+    try:
+        with pytest.raises(InputError, match=r"features-\w+\.npy: cannot be written"):
+            cache_of(tmp_path, corpus, encoder)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kept", [0, 10, 127, 5000, -1])
+def test_a_file_that_is_cut_off_is_made_again(tmp_path, corpus, encoder, kept):
+    first = cache_of(tmp_path, corpus, encoder)
+    data = first.path.read_bytes()
+    first.path.write_bytes(data[:kept])
+    cache_of(tmp_path, corpus, encoder)
+    assert first.path.read_bytes() == data
+
+
+def test_damaged_features_are_told(tmp_path, corpus, encoder):
+    path = cache_of(tmp_path, corpus, encoder).path
+    index, data = torch.from_numpy(corpus.pictures_of("train")[:3]), bytearray(path.read_bytes())
+    assert np.load(path).shape == (20, 2)
+    data[len(data) // 40 + 1000] ^= 1  # the first picture, one view
+    path.write_bytes(data)
+    cache = cache_of(tmp_path, corpus, encoder)
+    cache.features(index[1:], np.array([0, 1]))
+    with pytest.raises(InputError, match=r"features of picture 0 are damaged .*; remove the file") as caught:
+        cache.features(index[[0, 0]], np.array([0, 1]))
+    assert "\n" not in str(caught.value)
+    path.write_bytes(data[:2000])  # cut off while it is open
+    with pytest.raises(InputError, match="features of picture 2 are damaged"):
+        cache.features(index[2:], np.array([1]))
+
+
+def test_a_trunk_of_timm_is_told_from_others_by_its_checksum_and_by_the_size(tmp_path, corpus):
+    timm = pytest.importorskip("timm")
+    torch.manual_seed(0)
+    network = timm.create_model("tf_efficientnet_lite0", pretrained=False)
+    one, other = (ImageEncoder(TimmTrunk(network, size=32, checksum=name)).eval() for name in "ab")
+    cache_of(tmp_path, corpus, one)
+    (first,) = tmp_path.iterdir()
+    for encoder, size, files in ((one, None, 1), (one, 64, 2), (other, None, 3)):
+        indices = corpus.pictures_of("train")
+        cache = FeatureCache(
+            tmp_path, corpus, indices, encoder, views=2, device=torch.device("cpu"), size=size
+        ).features(torch.from_numpy(indices[:1]), np.array([0]))
+        assert cache.local.shape[-1] == (size or 32) // 16
+        assert len(list(tmp_path.iterdir())) == files
+    assert first.is_file()
