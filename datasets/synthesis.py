@@ -77,6 +77,7 @@ def plan(
         tables.voice_engine_heard.append(True)
     recordings: list[Recording] = []
     rng = np.random.default_rng(seed)
+    measured = -1  # number of the test picture
     for entry in entries:
         picture, first = len(tables.picture_names), len(tables.captions)
         tables.picture_names.append(entry.name)
@@ -90,6 +91,7 @@ def plan(
         if entry.recordings:
             continue
         learns = entry.split == "train"
+        measured += entry.split == "test"
         for number in rng.permutation(len(entry.captions))[: training if learns else measuring]:
             if learns:
                 share = np.array([cast[voice].share for voice in pools["heard"]])
@@ -98,7 +100,7 @@ def plan(
             elif entry.split == "validation":
                 chosen = [int(rng.choice(pools["validation"] or pools["voices"] or pools["heard"]))]
             else:
-                kinds = ("heard", "voices", "engines") if picture % 2 else ("heard", "voices")
+                kinds = ("heard", "voices") if measured % 2 else ("heard", "voices", "engines")
                 chosen = [int(rng.choice(pools[kind])) for kind in kinds if pools[kind]]
             for voice in chosen:
                 jitter = int(rng.integers(2**31))

@@ -24,7 +24,7 @@ class SenConfig(DamsmTrainingConfig):
     """Weight of the species term (S2IGAN's distinctive loss); 0 to train without species."""
     teacher_weight: float = 20.0
     """Weight of the distance to the sentence that DAMSM's text encoder makes of what is said, where the corpus has the
-    words and DAMSM was trained on words; 0 to train against pictures alone."""
+    words and DAMSM was trained on words; 0, as the next two, to train against pictures alone."""
     teacher_words_weight: float = 2.0
     """Weight of the distance of the segments to the words of DAMSM's text encoder, where there is a teacher."""
     transcript_weight: float = 1.0
@@ -43,6 +43,9 @@ class SenConfig(DamsmTrainingConfig):
     """Of the residual convolutions at 12.5 Hz, one each."""
     init: Path | None = None
     """A trained speech encoder to begin from, as far as its weights fit; by default from nothing."""
+    picture_size: int = 0
+    """Side in px that pictures are seen at in training; 0 for the size of DAMSM's trunk. A smaller one has fewer
+    regions and costs less; DAMSM must have been trained at it."""
     front: str = "speech"
     """speech: hears what is said and nothing of pauses; utterance: normalises over all frames, silence included."""
 
@@ -54,6 +57,8 @@ class SenConfig(DamsmTrainingConfig):
         cli.check_choice("front", self.front, FRONTS)
         for dilation in self.dilations:
             cli.check_range("dilations", dilation, 1, 64)
+        if self.picture_size:
+            cli.check_range("picture_size", self.picture_size, 32, 1024)
         cli.check_range("width", self.width, 4, 4096)
         cli.check_range("hidden", self.hidden, 4, 4096)
         cli.check_range("segments", self.segments, 1, 32)
@@ -128,7 +133,8 @@ def train(config: SenConfig) -> Path:
             "init": begun,
         },
         teacher=teacher,
-        may_change=("threads",),
+        may_change=("threads", "cache"),
+        sizes=(config.picture_size,) if config.picture_size else (),
     )
     retrieval.measure(config, image, load_speech_encoder(best), vocabulary=None, rounds=1)
     return best

@@ -132,8 +132,9 @@ class DamsmNetworks(nn.Module):
             total = total + config.class_weight * parts["loss/species"]
         if taught is not None:
             of = taught.condition
-            parts["loss/teacher"] = losses.teacher_loss(gather(condition.sentence), gather(of.sentence))
-            total = total + self.weights[0] * parts["loss/teacher"]
+            if self.weights[0]:
+                parts["loss/teacher"] = losses.teacher_loss(gather(condition.sentence), gather(of.sentence))
+                total = total + self.weights[0] * parts["loss/teacher"]
             if self.weights[1]:
                 parts["loss/teacher_words"] = teacher_losses.words_loss(
                     *map(gather, (condition.words, condition.mask, of.words, of.mask))

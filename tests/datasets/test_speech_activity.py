@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from datasets import audio, channels, voices
-from datasets.loader import stack_mels
 from datasets.speech_activity import (
     FLOOR_DB,
     HANGOVER,
@@ -91,7 +90,7 @@ def test_every_recording_begins_and_ends_with_the_same_frames_of_floor(wave):
 
 def test_padding_and_batch_mates_change_nothing(wave):
     mels = [audio.log_mel(levelled(each)) for each in (wave, channels.pad(wave, 1.0, 0.5, -70.0, torch.Generator()))]
-    stacked, mask = stack_mels(mels)
+    stacked, mask = audio.stack_mels(mels)
     spoilt = stacked.masked_fill(~mask[..., None], float("nan"))
     together = speech(spoilt, mask)
     assert (together.features[~together.mask] == 0).all()
