@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 import sys
+import threading
 import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -65,12 +66,12 @@ class Run:
             busy = f"{self.folder}: another process is training in it; wait until it ends, or use another --run folder"
             self._lock = Lock(self.folder / ".lock", busy)
             _OPEN[self.folder.resolve()] = self
-            try:
-                self._check_same(may_change)
-            except InputError:
-                self.close()
-                raise
             remove_leftovers(self.folder)
+        try:
+            self._check_same(may_change)
+        except InputError:
+            self.close()
+            raise
         self.ranks.wait()  # before one writes what another still compares
         if ranks.main:
             write_text(self.folder / "config.json", as_json(config))
@@ -116,7 +117,13 @@ class Run:
         self._stats = open(stats, "a", buffering=1, encoding="utf-8")  # noqa: SIM115 (closed in `close`)
         with self._writing():
             self.board = SummaryWriter(str(self.folder), purge_step=self.position + 1)
+        self._previous_hook, threading.excepthook = threading.excepthook, self._hear_of_thread
         return state
+
+    def _hear_of_thread(self, told: "threading.ExceptHookArgs") -> None:
+        """Print what ended a thread, unless it is TensorBoard's, which hands it on to `log` and `grid`."""
+        if not type(told.thread).__module__.startswith("tensorboard"):
+            self._previous_hook(told)
 
     def progress(self) -> tqdm:
         """A bar over the pictures of the budget, with rate and time left."""
@@ -183,6 +190,7 @@ class Run:
                 stats.close()
             with suppress(OSError):
                 self.board.close()
+            threading.excepthook = self._previous_hook
         if self._lock is not None:
             self._lock.release()
             _OPEN.pop(self.folder.resolve(), None)
