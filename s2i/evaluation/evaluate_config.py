@@ -62,8 +62,8 @@ class EvaluateConfig:
     work: Path = Path("outputs/evaluation")
     """Folder of results so far: the same command goes on from them."""
     output: Path | None = None
-    """Where the results go, by default results.json in --work, or folder-NAME.json of a --folder NAME; page, pictures and
-    curves go beside it. pretrained/results.json is that of the README."""
+    """Where the results go, by default results.json in --work, or folder-NAME.json of a --folder NAME; page, pictures
+    and curves go beside it. pretrained/results.json is that of the README."""
 
     def __post_init__(self) -> None:
         baselines.check(self.names)
