@@ -33,7 +33,7 @@ class Recording:
 
     Attributes:
         view: its bytes, without tags in front, with a header that tells the right length.
-        demuxer: of FFmpeg, for what libsndfile cannot decode; None for what it can.
+        demuxer: of FFmpeg, for what libsndfile cannot decode, or not without lines of its own about damage; else None.
         seconds: how long it must last at least; 0 where nothing tells.
     """
 
@@ -188,16 +188,13 @@ def _mp3(view: View, name: str) -> Recording:
     about = mpeg_frames.MPEG.read(frame, 0)
     assert about is not None
     view = view.part(stream.first, stream.end)
-    # Decoders need some frames to begin with.
-    least = stream.seconds - 4 * about.samples / about.rate
     at = max(frame[: about.length].find(b"Xing"), frame[: about.length].find(b"Info"))
     flags, said = (int.from_bytes(frame[at + k : at + k + 4], "big") for k in (4, 8))
-    if at < 0 or not flags & 1:
-        return Recording(view, "mp3", least)
-    if said > stream.frames - 1 and stream.seconds <= MAX_SECONDS:
+    # This frame counts the others; decoders go by what is there, and so a count that is too small harms nothing.
+    if at >= 0 and flags & 1 and said > stream.frames - 1 and stream.seconds <= MAX_SECONDS:
         raise cut_off(name)
-    # With a count that is too small libsndfile would stop early.
-    return Recording(view) if said == stream.frames - 1 else Recording(view, "mp3", least)
+    # Some frames are for the encoder's delay and to fill up its last one, and decoders need some to begin with.
+    return Recording(view, "mp3", stream.seconds - 4 * about.samples / about.rate)
 
 
 def _aac(view: View, name: str) -> Recording:

@@ -10,10 +10,10 @@ from PIL import ExifTags, Image
 
 from datasets.errors import InputError
 
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")
 """What Pillow may take a file for. Left to itself it looks at the contents alone, and hands PostScript to Ghostscript,
 which runs it: a picture must never start a program."""
-KNOWN = "jpg, png, webp, bmp, gif or tiff"
+KNOWN = "jpg, png, webp, bmp or gif"
 MAX_PIXELS = 89_478_485  # a quarter of a gigabyte of three colours, Pillow's own limit
 MAX_BYTES = 2**29  # so many pixels of four bytes, and room to spare
 UPRIGHT = {  # what undoes each EXIF orientation

@@ -1,6 +1,6 @@
 """Recordings in files, whatever recorded them: wav, flac, ogg and mp3, and a phone's or browser's m4a, aac and webm.
 
-One reader for commands, page and Python: libsndfile where it can, FFmpeg (PyAV) for the rest.
+One reader for commands, page and Python: libsndfile for what has no losses and Ogg, FFmpeg (PyAV) for the rest.
 """
 
 import io

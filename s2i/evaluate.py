@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from datasets import cli
-from datasets.files import check_output, write_text
+from datasets.files import check_output, require_file, write_text
 from datasets.lock import alone_in
 from s2i.evaluation import results
 from s2i.evaluation.evaluate_config import EvaluateConfig
@@ -14,17 +14,15 @@ from s2i.model.model_folder import DAMSM, SPEECH
 
 PRESETS = {
     "cub": EvaluateConfig(),
-    "tiny": EvaluateConfig(  # what the tiny presets of the trainings, and three more commands, make (--help)
+    "tiny": EvaluateConfig(  # the shipped models on the drawn birds of scripts/prepare_cub.sh --preset tiny
+        models="real,stackgan,attngan,s2i",
         corpus=Path("data/tiny.h5"),
-        model=Path("runs/tiny-model"),
-        baselines=Path("runs/tiny-baselines/shipped"),
-        evaluators=Path("runs/tiny-evaluators"),
-        text_free=Path("runs/tiny-damsm-free/best.safetensors"),
         work=Path("outputs/tiny-evaluation"),
-        resolution=64,
+        samples=16,
+        draws=1,
         splits=2,
+        resolution=64,
         noise_samples=0,
-        models="real,s2i,stackgan,attngan",
     ),
 }
 
@@ -33,6 +31,8 @@ def main(arguments: list[str]) -> None:
     """Score what the command line asks for and print it."""
     description = "Score every model on the same captions, or --folder: pictures that another model made."
     config = cli.parse(EvaluateConfig, PRESETS, arguments, description=description)
+    if config.folder is None:
+        require_file(config.corpus, "corpus", maker="scripts/prepare_cub.sh")
     check_output(config.results)
     with alone_in(config.work):
         figures = evaluate(config) if config.folder is None else evaluate_folder(config, config.folder)

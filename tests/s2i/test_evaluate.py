@@ -285,3 +285,30 @@ def test_the_largest_pictures_and_noise_alone(setting, monkeypatch, capsys):
 def test_the_defaults_are_the_shipped_files():
     config = EvaluateConfig()
     assert config.names == baselines.NAMES
+
+
+def test_a_folder_leaves_the_table_alone_and_a_folder_as_output_is_refused_first(
+    setting, tmp_path, monkeypatch, capsys
+):
+    evaluate.main(words(setting | {"models": "real", "output": setting["work"] / "results.json"}))
+    table = (setting["work"] / "results.json").read_bytes()
+    (tmp_path / "birds").mkdir()
+    for number in range(6):
+        noise = np.random.default_rng(number).integers(0, 255, (32, 32, 3), dtype=np.uint8)
+        Image.fromarray(noise).save(tmp_path / "birds" / f"{number}.png")
+    options = {name: setting[name] for name in ("model", "evaluators", "splits", "work")}
+    evaluate.main(words(options | {"folder": tmp_path / "birds"}))
+    assert capsys.readouterr().out.splitlines()[-1] == str(setting["work"] / "folder-birds.json")
+    assert (setting["work"] / "results.json").read_bytes() == table
+    assert list(json.loads((setting["work"] / "folder-birds.json").read_text())["rows"]) == ["birds"]
+    monkeypatch.setattr(evaluate, "evaluate_folder", None)  # which therefore is not reached
+    with pytest.raises(InputError, match=f"--output {tmp_path}: is a folder; name a file in it"):
+        evaluate.main(words(options | {"folder": tmp_path / "birds", "output": tmp_path}))
+
+
+def test_the_tiny_preset_needs_a_corpus_of_drawn_birds_alone(place, setting, tmp_path, capsys):
+    with pytest.raises(InputError, match=r"none\.h5: corpus not found; make it with scripts/prepare_cub\.sh"):
+        evaluate.main(["--preset", "tiny", "--corpus", str(tmp_path / "none.h5")])
+    evaluate.main(["--preset", "tiny", "--corpus", str(place.birds), "--work", str(tmp_path / "w"), "--models", "real"])
+    assert capsys.readouterr().out.splitlines()[-1] == str(tmp_path / "w" / "results.json")
+    assert json.loads((tmp_path / "w" / "results.json").read_text())["meta"]["samples"] == 16
