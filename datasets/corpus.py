@@ -12,6 +12,7 @@ Layout, schema version 2 (N pictures, C captions, R recordings, F frames in all)
     recordings/offset     [R + 1] first frame of each      recordings/mel    [F, 40] float16, log-mel, not normalised
     recordings/crc32      [R] checksum of each's frames
     species               [S] text                         voices/name [V], voices/heard [V] False: measuring only
+                                                           voices/engine_heard [V] False: no voice of it trains
 
 `offset`, `mel` and `crc32` are absent where recordings are synthesised on the fly. Texts and pictures lie one after the
 other, and everything has checksums (datasets/records.py). Version 1 had no checksums, and variable-length HDF5 types,
@@ -30,15 +31,16 @@ import numpy as np
 import torch
 from PIL import Image
 
-from datasets import audio, picture_file, voices
+from datasets import audio, channels, picture_file, voices
 from datasets.errors import InputError
 from datasets.files import replacing
 from datasets.records import Growing, Kind, checksum, write_numbers, write_records
-from datasets.shard import AGAIN, SCHEMA, VERSION, Groups, Shard, Texts, locate, merge, shard_files
+from datasets.rows import SPLITS, Rows
+from datasets.shard import SCHEMA, VERSION, Groups, Shard, Texts, locate, merge, shard_files
 
-LONGEST = 100_000  # frames of a recording, 1000 s
-SPLITS = ("train", "validation", "test")
-Speakers: TypeAlias = Literal["all", "training", "held-out"]  # all, those heard in training, or those kept out of it
+Speakers: TypeAlias = Literal["all", "training", "held-out", "held-out voices", "held-out engines"]
+"""All; those heard in training; those kept out of it, or of those the voices of engines of which others are heard, or
+those of engines of which none is."""
 Change: TypeAlias = Callable[[np.ndarray, int], np.ndarray]  # of a table's values, knowing the number of their file
 
 
@@ -58,6 +60,7 @@ class Tables:
     recording_seed: list[int] = field(default_factory=list)
     voice_names: list[str] = field(default_factory=list)
     voice_heard: list[bool] = field(default_factory=list)
+    voice_engine_heard: list[bool] = field(default_factory=list)  # empty: all
 
 
 def write(
@@ -96,6 +99,7 @@ def write(
             ("recordings/voice", tables.recording_voice, np.int16),
             ("recordings/seed", tables.recording_seed, np.int64),
             ("voices/heard", tables.voice_heard, np.bool_),
+            ("voices/engine_heard", tables.voice_engine_heard or [True] * len(tables.voice_names), np.bool_),
         )
         for name, values, kind in numbers:
             write_numbers(file, name, values, kind)
@@ -151,10 +155,12 @@ class Corpus:
         self._encoded = [shard.records("pictures/encoded") for shard in shards]
         self.species_names, species = merge([shard.texts("species") for shard in shards])
         self.voice_names, voice = merge([shard.texts("voices/name") for shard in shards])
-        rows = [_Rows(shard, len(species[k]), len(voice[k])) for k, shard in enumerate(shards)]
+        rows = [Rows(shard, len(species[k]), len(voice[k])) for k, shard in enumerate(shards)]
         self.voice_heard = np.zeros(len(self.voice_names), dtype=bool)
+        self.voice_engine_heard = np.ones(len(self.voice_names), dtype=bool)
         for each, places in zip(rows, voice, strict=True):
             self.voice_heard[places] = each.heard
+            self.voice_engine_heard[places] = each.engine_heard
         pictures, captions = ([0, *np.cumsum([getattr(r, name) for r in rows])] for name in ("pictures", "captions"))
         self._first_picture = np.array(pictures)
         self._first_recording = np.cumsum([0, *[len(each.of["recordings/picture"]) for each in rows]])
@@ -205,7 +211,12 @@ class Corpus:
         """For each picture, the indices of its recordings by some speakers."""
         recordings = np.arange(len(self.recording_picture))
         if speakers != "all":
-            recordings = recordings[self.voice_heard[self.recording_voice] == (speakers == "training")]
+            chosen = self.voice_heard if speakers == "training" else ~self.voice_heard
+            if speakers == "held-out voices":
+                chosen = chosen & self.voice_engine_heard
+            elif speakers == "held-out engines":
+                chosen = chosen & ~self.voice_engine_heard
+            recordings = recordings[chosen[self.recording_voice]]
         return Groups(self.recording_picture[recordings], recordings, len(self))
 
     @property
@@ -238,63 +249,13 @@ class Corpus:
             return torch.from_numpy(mel.astype(np.float32))
         voice = voices.by_name(self.voice_names[self.recording_voice[recording]])
         text = self.captions[self.recording_caption[recording]]
-        return audio.log_mel(voices.synthesise(voice, text, int(self.recording_seed[recording])))
+        seed = int(self.recording_seed[recording])
+        wave = voices.synthesise(voice, text, seed)
+        if self.config.get("varied") and self.split[self.recording_picture[recording]] == SPLITS.index("train"):
+            wave = channels.vary(wave, seed)
+        return audio.log_mel(wave)
 
     def close(self) -> None:
         """Close the files."""
         for shard in self._shards:
             shard.file.close()
-
-
-class _Rows:
-    """The tables of numbers of one file, once it is sure that they fit together.
-
-    Args:
-        species, voices: how many the file has.
-
-    Raises:
-        InputError: if a table is damaged, or names a row that another lacks.
-    """
-
-    def __init__(self, shard: Shard, species: int, voices: int) -> None:
-        self.pictures, self.captions = len(shard.records("pictures/name")), len(shard.records("captions/text"))
-        self.of = {
-            table: shard.between(table, low, high)
-            for table, low, high in (
-                ("pictures/species", 0, species),
-                ("pictures/split", 0, len(SPLITS)),
-                ("captions/picture", 0, self.pictures),
-                ("recordings/picture", 0, self.pictures),
-                ("recordings/caption", -1, self.captions),
-                ("recordings/voice", 0, voices),
-                ("recordings/seed", 0, 2**63),
-            )
-        }
-        self.heard = shard.numbers("voices/heard", np.bool_)
-        recordings = len(self.of["recordings/picture"])
-        lengths = {table: len(values) for table, values in self.of.items()}
-        lengths |= {"pictures/encoded": len(shard.records("pictures/encoded")), "voices/heard": len(self.heard)}
-        wanted = {"pictures": self.pictures, "captions": self.captions, "recordings": recordings, "voices": voices}
-        for table, length in lengths.items():
-            if length != wanted[table.partition("/")[0]]:
-                raise InputError(
-                    f"{shard.path}: {table}: has {length} rows instead of {wanted[table.partition('/')[0]]}; {AGAIN}"
-                )
-        self.offsets = self.sums = None
-        if "recordings/offset" in shard.file:
-            self.offsets = shard.numbers("recordings/offset")
-            self._check_offsets(shard, recordings)
-            if "recordings/crc32" in shard.file or shard.file.attrs["version"] != 1:
-                self.sums = shard.numbers("recordings/crc32")
-        elif recordings and self.of["recordings/caption"].min() < 0:
-            raise InputError(f"{shard.path}: recordings/caption: a recording to synthesise has no caption; {AGAIN}")
-
-    def _check_offsets(self, shard: Shard, recordings: int) -> None:
-        mel, offsets = shard.table("recordings/mel"), self.offsets
-        assert offsets is not None
-        if mel.dtype != np.float16 or mel.shape[1:] != (audio.N_MELS,):
-            raise InputError(f"{shard.path}: recordings/mel: is not [F, {audio.N_MELS}] float16; {AGAIN}")
-        lengths = np.diff(offsets)
-        bad = len(offsets) != recordings + 1 or offsets[0] != 0 or offsets[-1] > len(mel)
-        if bad or (len(lengths) and not 0 < lengths.min() <= lengths.max() <= LONGEST):
-            raise InputError(f"{shard.path}: recordings/offset: does not fit the recordings; {AGAIN}")

@@ -4,7 +4,7 @@ import io
 import os
 import pickle
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from datasets.errors import InputError
 from datasets.files import require_file
@@ -16,7 +16,12 @@ class _PlainUnpickler(pickle._Unpickler):
     """Refuses a pickle that names any code.
 
     It is the one in Python, since the one in C makes room for as many remembered things as a number in the file says.
+    Neither reads on when it comes to a byte array, for which both would make room as well; plain data holds none.
     """
+
+    dispatch: ClassVar = {
+        code: load for code, load in pickle._Unpickler.dispatch.items() if code != pickle.BYTEARRAY8[0]
+    }
 
     def find_class(self, module: str, name: str) -> Any:
         raise InputError(f"it wants to run code ({module}.{name})")

@@ -81,12 +81,15 @@ def generate(config: GenerateConfig) -> int:
     for description in _descriptions(config, failures):
         if session is None:  # the model is loaded once there is something to paint
             session = _open(config)
-        encoded = session.read(description) if isinstance(description, str) else session.hear(description.wave)
-        for note in encoded.notes:
-            print(f"note: {note}", file=sys.stderr)
-        name = name_of(encoded.parts) if isinstance(description, str) else description.name
-        pictures = session.paint(encoded, config.seed, samples=config.samples)
-        _save(pictures, name, config, seed=config.seed, words=encoded.parts)
+        if isinstance(description, str):
+            text = session.read(description)
+            for note in text.notes:
+                print(f"note: {note}", file=sys.stderr)
+            pictures = session.paint(text, config.seed, samples=config.samples)
+            _save(pictures, name_of(text.parts), config, seed=config.seed, words=text.parts)
+        else:
+            pictures = session.model(description.wave, samples=config.samples, seed=config.seed)
+            _save(pictures, description.name, config, seed=config.seed)
     return 2 if failures else 0
 
 

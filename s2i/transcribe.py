@@ -20,7 +20,8 @@ class TranscribeConfig:
     """Corpus whose training captions tell which words to expect; what is learnt is kept beside it (cub.recogniser).
     Where the default one is not there, the shipped pretrained/recogniser listens."""
     model: Path | None = None
-    """A folder to take as it is instead: a recogniser kept by an earlier call, or a downloaded Whisper model."""
+    """A folder to take as it is instead: a recogniser kept by an earlier call, or a downloaded Whisper model (of
+    CTranslate2 or transformers); or `whisper`, the tiny.en that requirements-whisper.txt installs."""
 
 
 def main(arguments: list[str]) -> int:

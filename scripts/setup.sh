@@ -24,14 +24,24 @@ _imports() {
 import tensorboard, torch, torchaudio, torchvision, tqdm, tyro' >/dev/null 2>&1
 }
 
-_set_up() {
-    local wanted stamp="$root/.venv/.requirements" found
-    wanted=$(cksum <"$root/requirements.txt") || return
-    if [[ -x $python && -f $stamp && $(<"$stamp") == "$wanted" ]]; then
-        return
-    fi
+# Wait until no other process sets up, and keep others waiting until file 9 is closed. The lock is the kernel's, so it ends
+# with the process. Python takes it, since macOS has no flock command.
+_wait_for_others() {
+    "$1" -c 'import fcntl, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+try:
+    fcntl.flock(9, fcntl.LOCK_EX | fcntl.LOCK_NB)
+except BlockingIOError:
+    print(f"another process is setting up {sys.argv[1]}; waiting for it", file=sys.stderr)
+    fcntl.flock(9, fcntl.LOCK_EX)' "$root/.venv"
+}
+
+_is_set_up() {
+    [[ -x $python && -f $stamp && $(<"$stamp") == "$wanted" ]]
+}
+
+_install() {
     if ! "$python" -m pip --version >/dev/null 2>&1; then
-        found=$(_find_python) || return
         echo "setting up $root/.venv with $found; this takes some minutes, once" >&2
         "$found" -m venv --clear "$root/.venv" || return
     fi
@@ -42,6 +52,20 @@ _set_up() {
         _imports || { echo "error: $root/.venv does not work; remove that folder and run this again" >&2; return 2; }
     fi
     printf '%s\n' "$wanted" >"$stamp"
+}
+
+_set_up() {
+    local wanted stamp="$root/.venv/.requirements" found
+    wanted=$(cksum <"$root/requirements.txt") || return
+    if _is_set_up; then
+        return
+    fi
+    found=$(_find_python) || return
+    exec 9>"$root/.venv.lock" || return
+    _wait_for_others "$found" && { _is_set_up || _install; }
+    local code=$?
+    exec 9>&-
+    return "$code"
 }
 
 _set_up || exit $?

@@ -61,7 +61,8 @@ def test_training_the_shipped_model_must_be_asked_for():
     assert done.returncode == 2
     assert "train_shipped.sh cpu" in done.stderr
     done = run(str(ROOT / "scripts/train_shipped.sh"), "tpu")
-    assert (done.returncode, done.stderr) == (2, "error: tpu: unknown; give cpu or gpu\n")
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: tpu: unknown; give cpu, ")
 
 
 @pytest.mark.parametrize(

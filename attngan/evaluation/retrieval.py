@@ -56,7 +56,11 @@ def measurable(corpus: Corpus, *, speech: bool) -> dict[str, Speakers]:
     pictures = corpus.pictures_of("test")
     if not speech:
         return {"text": "all"} if np.isin(corpus.caption_picture, pictures).any() else {}
-    kinds: dict[str, Speakers] = {"seen_voices": "training", "unseen_voices": "held-out"}
+    kinds: dict[str, Speakers] = {
+        "seen_voices": "training",
+        "unseen_voices": "held-out voices",
+        "unseen_engines": "held-out engines",
+    }
     spoken = {name: corpus.recordings_by_picture(speakers) for name, speakers in kinds.items()}
     return {name: kinds[name] for name, owned in spoken.items() if any(len(owned[index]) for index in pictures)}
 
@@ -75,7 +79,9 @@ def tell_if_untested(path: Path, *, speech: bool) -> None:
 def measure(
     config: Any, image: ImageEncoder, caption: Any, *, vocabulary: Vocabulary | None, rounds: int
 ) -> dict[str, dict[str, float]]:
-    """Retrieval on the test species, for recordings in heard and in unheard voices apart; printed and in results.json.
+    """Retrieval on the test species, printed and in results.json.
+
+    For recordings in heard voices, in unheard voices of heard engines, and in those of unheard engines apart.
 
     Of several processes that trained together, the first measures.
 

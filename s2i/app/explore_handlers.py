@@ -70,7 +70,7 @@ class ExploreHandlers:
         except (InputError, OSError) as error:
             return gr.update(value=None, visible=False), view.status(sentence(error), bad=True)
         heard = "".join(f" {path.name}" for path in paths if path.suffix == ".wav")
-        line = f"The same picture again: scripts/generate.sh --seed bird.json{heard}"
+        line = f"The same picture again: scripts/generate.sh --replay bird.json{heard}"
         return gr.update(value=[str(path) for path in paths], visible=True), view.status(line)
 
     def _write(self, described: Description, seed: int, sample: int) -> list[Path]:

@@ -68,6 +68,8 @@ def serving(config: AppConfig, credentials: tuple[str, str] | None, folder: Path
         backend, application = _application(config, credentials, folder)
         import uvicorn
 
+        from s2i.app import web
+
         server = uvicorn.Server(
             uvicorn.Config(application, log_level="warning", access_log=False, timeout_graceful_shutdown=PATIENCE)
         )
@@ -81,7 +83,7 @@ def serving(config: AppConfig, credentials: tuple[str, str] | None, folder: Path
         try:
             yield backend
         finally:
-            application.state.gradio.stop_event.set()  # ends the connections by which pages tell that they are open
+            web.close(application)
             server.should_exit = True
             thread.join(PATIENCE + 1)
 
@@ -108,6 +110,7 @@ def _application(config: AppConfig, credentials: tuple[str, str] | None, folder:
     from s2i.model.session import Session  # these take seconds to import, which --help need not wait for
 
     session = Session(config.model)
+    _ = session.reader  # what is missing for typed words should show before the page opens
     try:
         from s2i.app import web
         from s2i.app.backend import Backend

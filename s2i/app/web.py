@@ -1,15 +1,12 @@
 """The application (ASGI) that serves the page: gradio's, with what guards it."""
 
-import secrets
-from typing import Any
-
 import gradio as gr
 from fastapi import FastAPI, Request
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import PlainTextResponse
 from starlette.routing import Mount
 
-from s2i.app import page, theme
+from s2i.app import page, patches, theme
 from s2i.app.backend import Backend, storage_failure
 from s2i.app.config import AppConfig
 from s2i.app.guard import MAX_BYTES, Guard
@@ -24,8 +21,7 @@ def application(config: AppConfig, credentials: tuple[str, str] | None, backend:
     gradio adds no CORS headers where the application around it has a policy of its own, which here allows no other
     origin.
     """
-    forbid_fetching()
-    tell_uploads_apart()
+    patches.apply()
     hosts = Hosts(config.name, local=config.local)
     outer = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
 
@@ -67,8 +63,15 @@ def application(config: AppConfig, credentials: tuple[str, str] | None, backend:
     )
     mount = outer.routes[-1]
     assert isinstance(mount, Mount)
-    outer.state.gradio = mount.app
+    outer.state.gradio, outer.state.blocks = mount.app, blocks
+    blocks.has_launched = blocks.is_running = True  # else gradio would read and serve any file that a caller names
     return outer
+
+
+def close(application: FastAPI) -> None:
+    """End the queue, and the connections by which browsers tell that the page is open."""
+    application.state.blocks.close(verbose=False)
+    application.state.gradio.stop_event.set()
 
 
 async def _cannot_store(_: Request, error: Exception) -> PlainTextResponse:
@@ -76,29 +79,3 @@ async def _cannot_store(_: Request, error: Exception) -> PlainTextResponse:
     if message is None:
         raise error
     return PlainTextResponse(message, 507)
-
-
-def forbid_fetching() -> None:
-    """Keep gradio from fetching the address that a caller may give in place of an uploaded file."""
-    from gradio import processing_utils
-
-    async def refuse(url: str, cache_dir: str) -> str:
-        raise ValueError("addresses are not fetched; upload the recording itself")
-
-    processing_utils.async_ssrf_protected_download = refuse
-
-
-def tell_uploads_apart() -> None:
-    """Keep gradio from filing equal uploads of two people under one name, as each removes their own after use."""
-    from gradio import route_utils
-
-    kind: Any = route_utils.GradioUploadFile
-    if hasattr(kind, "plain_init"):
-        return
-    kind.plain_init = kind.__init__
-
-    def init(upload: Any, *arguments: Any, **named: Any) -> None:
-        upload.plain_init(*arguments, **named)
-        upload.sha.update(secrets.token_bytes(16))
-
-    kind.__init__ = init

@@ -58,7 +58,8 @@ class EvaluateConfig:
     bird_background: bool = False
     """Whether the first class of those bird weights is a background that is left out, as in StackGAN's own."""
     recogniser: Path | None = None
-    """Recogniser of the row transcribe: a folder with one, or with Whisper; by default learnt from the corpus."""
+    """Recogniser of the row transcribe: a folder with one, or with Whisper, or `whisper`, which
+    requirements-whisper.txt installs; by default learnt from the corpus."""
     work: Path = Path("outputs/evaluation")
     """Folder of results so far: the same command goes on from them."""
     output: Path | None = None

@@ -101,7 +101,9 @@ def score_folder(
         _check_width(spoken, seen.matched, speech)
         return {**row, "r_precision": scores.match(seen.matched, spoken, described.species, seed=seed)}
     assert described.captions is not None
-    matched, judged = (encoder.read(described.captions) for encoder in (evaluators.matcher, evaluators.judge))
+    matched, judged = (
+        encoder.read(described.captions) for encoder in (evaluators.matcher, evaluators.held_out_matcher)
+    )
     return {**row, **scores.consistency(seen, matched, judged, described.captions, described.species, seed=seed)}
 
 
@@ -205,7 +207,7 @@ def _hear(recordings: Sequence[Path], speech: Path) -> Tensor:
     sentences = []
     with tqdm(total=len(recordings), desc="listening", unit="recording", leave=False) as bar, torch.inference_mode():
         for first in range(0, len(recordings), RECORDINGS):
-            mels = [audio.log_mel(audio.load(path)) for path in recordings[first : first + RECORDINGS]]
+            mels = [encoder.log_mel(audio.load(path)) for path in recordings[first : first + RECORDINGS]]
             sentences.append(encoder.hear(mels).sentence)
             bar.update(len(mels))
     return torch.cat(sentences).clone()

@@ -149,8 +149,8 @@ class SpeechToImage:
     @torch.inference_mode()
     def hear(self, recording: audio.AnyRecording) -> EncodedRecording:
         """Encode `recording`, which is as for a call and gives the same errors, without painting it."""
-        mel = audio.log_mel(audio.waveform(recording))
-        return EncodedRecording(self.encoder.hear([mel]), self.encoder.spans(len(mel)), mel.numpy())
+        mel = self.encoder.log_mel(audio.waveform(recording))
+        return EncodedRecording(self.encoder.hear([mel]), self.encoder.spans(mel), mel.numpy())
 
     def paint(
         self, condition: Condition, *, samples: int = 1, seed: int = 0, first: int = 0, stages: int | None = None

@@ -23,9 +23,11 @@ from datasets.corpus import Corpus
 from datasets.errors import InputError
 from datasets.json_file import read_json
 from datasets.language_model import TrigramModel
+from s2i.model.whisper import WEIGHTS, FasterWhisper
 
 FORMAT = 1
 ABOUT, ARPA, LANGUAGE, DICTIONARY = "recogniser.json", "captions.lm", "captions.lm.bin", "captions.dict"
+WHISPER = "whisper"  # names the pip package's model in the place of a folder
 SHIPPED = Path("pretrained", "recogniser")  # learnt from the captions that the shipped model was trained with
 AGAIN = "remove it and build it again"
 PADDING = 0.3  # seconds of quiet before and after
@@ -198,16 +200,36 @@ def _to_pcm(wave: Tensor) -> bytes:
     return (wave.clamp(-1, 1) * 32767).round().numpy().astype("<i2").tobytes()
 
 
-def recogniser(corpus_file: Path, model: Path | None = None) -> Recogniser | WhisperFolder:
+def recogniser(corpus_file: Path, model: Path | None = None) -> "Recogniser | WhisperFolder | FasterWhisper":
     """The one in the folder `model`, or one of the training captions of a corpus, kept beside it.
+
+    Args:
+        model: also `WHISPER`, which is that of the pip package. Whisper in the form of CTranslate2 is helped by the
+            training captions where the corpus is there.
 
     Raises:
         InputError: if a file is missing or damaged, or if a package is missing.
     """
+    if model is not None and not model.is_dir() and str(model) == WHISPER:
+        return FasterWhisper(captions=_language_of(corpus_file))
     if model:
-        return WhisperFolder(model) if os.path.isfile(model / "config.json") else Recogniser(model)
-    if not os.path.exists(corpus_file) and corpus_file.resolve() == cli.repository() / "data" / "cub.h5":
+        if (model / WEIGHTS).is_file():
+            return FasterWhisper(model, captions=_language_of(corpus_file))
+        return WhisperFolder(model) if (model / "config.json").is_file() else Recogniser(model)
+    if not corpus_file.exists() and corpus_file.resolve() == cli.repository() / "data" / "cub.h5":
         return Recogniser(cli.repository() / SHIPPED)
+    return Recogniser.from_captions(_training_captions(corpus_file), corpus_file.with_suffix(".recogniser"))
+
+
+def _training_captions(corpus_file: Path) -> list[str]:
     corpus = Corpus(corpus_file)
     learnt = np.flatnonzero(np.isin(corpus.caption_picture, corpus.pictures_of("train")))
-    return Recogniser.from_captions([corpus.captions[k] for k in learnt], corpus_file.with_suffix(".recogniser"))
+    return [corpus.captions[k] for k in learnt]
+
+
+def _language_of(corpus_file: Path) -> TrigramModel | None:
+    """How the training captions of a corpus go on; None where there is no corpus."""
+    if not corpus_file.exists():
+        return None
+    captions = _training_captions(corpus_file)
+    return TrigramModel(captions, {word for caption in captions for word in tokenize(caption)})

@@ -159,7 +159,7 @@ class MatchingTraining:
         caption = SpeechEncoder() if speech else TextEncoder(n_words=VOCABULARY)
         self.job = DamsmJob(config, image, caption, SPECIES, fabric, image_frozen=speech)
         assert isinstance(image.trunk, InceptionTrunk)
-        self.job.cache = _DrawnFeatures(batch_size, config.views, image.trunk, fabric.device)
+        self.job.caches = [_DrawnFeatures(batch_size, config.views, image.trunk, fabric.device)]
         self.batch, self.position = batch(batch_size), 0
 
     def __call__(self) -> None:

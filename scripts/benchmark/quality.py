@@ -164,7 +164,7 @@ def score(evaluation: Evaluation, paint: Any) -> dict[str, Any]:
         parts = torch.arange(len(samples)).split(32)
         seen.append(concatenate([look(paint([samples.captions[k] for k in part.tolist()])) for part in parts]))
     quality = scores.quality(seen, evaluation.statistics(), seed=evaluation.config.seed)
-    judged = evaluation.evaluators.judge.read(samples.captions)
+    judged = evaluation.evaluators.held_out_matcher.read(samples.captions)
     held_out = scores.match(seen[0].judged, judged, samples.species, seed=evaluation.config.seed)
     return {"fid": quality["fid"], "r_precision_held_out": held_out}
 
@@ -183,6 +183,7 @@ def train_ours(config: QualityConfig, name: str = OURS) -> Any:
         ema_pictures=config.pictures / 10,
         pictures=config.pictures,
         batch_size=config.batch_size,
+        observer="none",
         validate_every=config.pictures,
         grid_every=config.pictures,
         seed=config.seed,

@@ -1,4 +1,6 @@
+import io
 import multiprocessing
+import os
 import shutil
 from types import SimpleNamespace
 
@@ -8,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from datasets import audio, picture_file, voices
+from datasets import audio, picture_file, records, voices
 from datasets.corpus import Corpus
 from datasets.errors import InputError
 from datasets.shard import Groups
@@ -187,3 +189,147 @@ def test_a_disk_that_fills_up_is_one_line(write_small, tmp_path, monkeypatch, go
         write_small()
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
+
+
+def encoded(picture, kind, **options):
+    buffer = io.BytesIO()
+    picture.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+# --- damage
+
+
+def read_all(path):
+    """Everything in a corpus, as comparable values."""
+    opened = Corpus(path)
+    try:
+        tables = [getattr(opened, name).tolist() for name in TABLES]
+        texts = [list(opened.names), list(opened.captions), opened.species_names, opened.voice_names]
+        encoded = [opened.encoded(row) for row in range(len(opened))]
+        mels = [opened.mel(row).numpy().tobytes() for row in range(len(opened.recording_picture))]
+        return [tables, texts, encoded, mels, opened.sources, opened.config]
+    finally:
+        opened.close()
+
+
+TABLES = ("species", "split", "caption_picture", "recording_picture", "recording_caption", "recording_voice")
+TABLES += ("recording_seed", "voice_heard")
+
+
+def test_a_damaged_sector_anywhere_is_noticed_or_does_no_harm(write_small):
+    path = write_small()
+    whole, data = read_all(path), path.read_bytes()
+    told = []
+    for begin in range(0, len(data), 512):
+        path.write_bytes(data[:begin] + b"\xa5" * len(data[begin : begin + 512]) + data[begin + 512 :])
+        try:
+            assert read_all(path) == whole, f"sector at {begin}"
+        except InputError as error:
+            told.append(str(error))
+    assert len(told) > 20  # of some hundred, most of which are room for more
+    assert all(line.startswith(f"{path}: ") and line.endswith("scripts/prepare_cub.sh") for line in told)
+    assert "\n" not in "".join(told)
+
+
+@pytest.mark.parametrize("table", ["pictures/encoded", "recordings/mel", "captions/text"])
+def test_what_is_damaged_is_named(write_small, table):
+    path = write_small()
+    with h5py.File(path, "a") as file:
+        data = file[table] if table == "recordings/mel" else file[f"{table}/bytes"]
+        data[len(data) // 2] = 77
+    expected = rf"^{path}: {table}: missing or damaged \(.* is not what was written\); remove"
+    with pytest.raises(InputError, match=expected):
+        read_all(path)
+
+
+@pytest.mark.parametrize(
+    ("table", "row", "value", "words"),
+    [
+        ("pictures/species", 2, -1, "row 2 is -1, outside of 0 to 2"),
+        ("pictures/species", 2, 3, "row 2 is 3, outside of 0 to 2"),
+        ("pictures/split", 0, 3, "row 0 is 3, outside of 0 to 2"),
+        ("captions/picture", 11, 6, "row 11 is 6, outside of 0 to 5"),
+        ("recordings/picture", 4, -1, "row 4 is -1, outside of 0 to 5"),
+        ("recordings/caption", 4, 12, "row 4 is 12, outside of -1 to 11"),
+        ("recordings/voice", 4, 2, "row 4 is 2, outside of 0 to 1"),
+        ("recordings/seed", 4, -5, "row 4 is -5, outside of 0"),
+        ("recordings/offset", 4, 9, "does not fit the recordings"),
+        ("recordings/offset", 12, 1_000_000, "does not fit the recordings"),
+    ],
+)
+def test_a_number_that_names_nothing_is_refused(write_small, table, row, value, words):
+    path = write_small()
+    with h5py.File(path, "a") as file:
+        values = file[table][:]
+        values[row] = value
+        del file[table]
+        records.write_numbers(file, table, values, values.dtype.type)  # as if it had been written so
+    refused(path, words, table)
+
+
+def test_tables_that_do_not_fit_together_are_refused(write_small):
+    path = write_small()
+    with h5py.File(path, "a") as file:
+        del file["recordings/seed"]
+        records.write_numbers(file, "recordings/seed", [1, 2], np.int64)
+    refused(path, "recordings/seed: has 2 rows instead of 12")
+
+
+@pytest.mark.parametrize("rows", [1_500_000_000, 2**44])
+def test_a_table_that_claims_more_than_the_file_holds_is_refused(write_small, rows):
+    path = write_small()
+    with h5py.File(path, "a") as file:
+        del file["recordings/seed"]
+        file.create_dataset("recordings/seed", (rows,), np.int64, chunks=(1000,))
+    refused(path, "recordings/seed", f"claims {8 * rows:,} bytes")
+
+
+def test_a_sparse_file_is_not_taken_for_a_large_one(write_small):
+    path = write_small()
+    with h5py.File(path, "a") as file:
+        del file["recordings/seed"]
+        file.create_dataset("recordings/seed", (1_500_000_000,), np.int64, chunks=(1000,))
+    os.truncate(path, 20_000_000_000)
+    refused(path, "recordings/seed", "claims 12,000,000,000 bytes")
+
+
+def write_version_1(path, tables, encoded, mels):
+    """A file as they were before there were checksums."""
+    text = h5py.string_dtype("utf-8")
+    with h5py.File(path, "w") as file:
+        file.attrs.update(
+            schema="spoken-captions", version=1, complete=True, sources='{"a": "b"}', config='{"seed": 3}'
+        )
+        for name, values, kind in (
+            ("species", tables.species, text),
+            ("pictures/name", tables.picture_names, text),
+            ("pictures/species", tables.picture_species, np.int32),
+            ("pictures/split", tables.picture_split, np.uint8),
+            ("captions/text", tables.captions, text),
+            ("captions/picture", tables.caption_picture, np.int32),
+            ("recordings/picture", tables.recording_picture, np.int32),
+            ("recordings/caption", tables.recording_caption, np.int32),
+            ("recordings/voice", tables.recording_voice, np.int16),
+            ("recordings/seed", tables.recording_seed, np.int64),
+            ("voices/name", tables.voice_names, text),
+            ("voices/heard", tables.voice_heard, bool),
+            ("recordings/offset", np.cumsum([0, *map(len, mels)]), np.int64),
+        ):
+            file.create_dataset(name, data=np.array(values, dtype=object if kind is text else kind), dtype=kind)
+        pictures = file.create_dataset("pictures/encoded", (len(encoded),), dtype=h5py.vlen_dtype(np.dtype("uint8")))
+        for row, data in enumerate(encoded):
+            pictures[row] = np.frombuffer(data, np.uint8)
+        frames = np.concatenate(mels).astype(np.float16)
+        file.create_dataset("recordings/mel", data=frames, chunks=(512, 40), maxshape=(None, 40))
+
+
+def test_files_of_the_first_version_are_read(tmp_path, write_small, small_tables, small_pictures):
+    path, encoded_pictures = tmp_path / "old.h5", [encoded(Image.fromarray(p), "PNG") for p in small_pictures]
+    write_version_1(path, small_tables, encoded_pictures, MELS)
+    old, new = read_all(path), read_all(write_small(pictures=encoded_pictures))
+    assert old[:4] == new[:4]
+    assert old[4:] == [{"a": "b"}, {"seed": 3}]
+    with h5py.File(path, "a") as file:
+        file["recordings/caption"][3] = 12
+    refused(path, "recordings/caption", "row 3 is 12, outside of -1 to 11")

@@ -208,7 +208,8 @@ def test_sen(sen, damsm):
     assert set(found) == {"seen_voices", "unseen_voices"}
     for scores in found.values():
         check_retrieval(scores)
-    assert len(logged(sen, "loss/words")) == len(logged(sen, "loss/teacher")) == 12
+    for part in ("words", "teacher", "teacher_words", "transcript"):
+        assert len(logged(sen, f"loss/{part}")) == 12
     assert load_speech_encoder(sen / "best.safetensors").arguments["width"] == 32
     assert list(sen.glob("features-*.npy"))
     with pytest.raises(InputError, match="not a damsm"):
@@ -217,11 +218,13 @@ def test_sen(sen, damsm):
 
 def test_sen_without_a_teacher(root, birds, damsm, wordless):
     """On request, and where the corpus has no words."""
-    for name, source, options in (("asked", birds, {"teacher_weight": 0}), ("wordless", wordless, {})):
+    alone = {"teacher_weight": 0, "teacher_words_weight": 0, "transcript_weight": 0}
+    for name, source, options in (("asked", birds, alone), ("wordless", wordless, {})):
         folder = root / f"sen-alone-{name}"
         train_sen.main(tiny(corpus=source, run=folder, damsm=damsm / "best.safetensors", pictures=16, **options))
         assert logged(folder, "loss/sentence")
-        assert not logged(folder, "loss/teacher")
+        for part in ("teacher", "teacher_words", "transcript"):
+            assert not logged(folder, f"loss/{part}")
 
 
 def test_a_corpus_without_test_pictures_is_told_before_training_and_trained(root, birds, damsm, capsys):

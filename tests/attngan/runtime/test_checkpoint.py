@@ -228,3 +228,52 @@ def test_build_refuses_the_arguments_of_another_version():
         with pytest.raises(InputError, match="another version") as error:
             checkpoint.build(lambda width: nn.Linear(width, 1), description, "net", "f")
         one_line(error)
+
+
+# --- damage
+
+
+@pytest.fixture
+def varied(tmp_path):
+    """A file of all kinds of tensors and values, and what is in it."""
+    torch.manual_seed(0)
+    state = {
+        "weights": torch.randn(40, 3),
+        "half": torch.randn(9).half(),
+        "brain": torch.randn(5).to(torch.bfloat16),
+        "mask": torch.tensor([True, False]),
+        "count": torch.tensor(7),
+        "empty": torch.empty(0, 3),
+        "step": 41,
+    }
+    path = tmp_path / "varied.safetensors"
+    checkpoint.save(path, state, {"kind": "thing", "note": "hello"})
+    return path, state
+
+
+def test_a_flipped_bit_is_noticed_wherever_it_means_anything(varied):
+    path, _ = varied
+    whole, data, told = repr(checkpoint.load(path, "thing")), path.read_bytes(), []
+    for place in range(len(data)):
+        path.write_bytes(data[:place] + bytes([data[place] ^ 1 << place % 8]) + data[place + 1 :])
+        try:
+            assert repr(checkpoint.load(path, "thing")) == whole, f"byte {place}"
+        except InputError as error:
+            told.append(str(error))
+    assert all(line.startswith(f"{path}: ") and "\n" not in line for line in told)
+    assert len(told) > 0.9 * len(data)  # the rest is the name of the checksum, and spaces
+
+
+def test_files_of_before_there_were_checksums_are_read(varied):
+    path, state = varied
+    with safetensors.safe_open(path, "pt") as file:
+        description = file.metadata()["description"]
+    tensors = safetensors.torch.load_file(path)
+    safetensors.torch.save_file(tensors, path, metadata={"description": description})
+    found, about = checkpoint.load(path, "thing")
+    assert about["note"] == "hello"
+    assert all(torch.equal(found[name], value) for name, value in state.items() if name != "step")
+    tensors["weights"][0, 0] += 1
+    safetensors.torch.save_file(tensors, path, metadata={"description": description, checkpoint.CHECKSUM: "12ab34cd"})
+    with pytest.raises(InputError, match=r"varied\.safetensors: is not what was written into it"):
+        checkpoint.load(path, "thing")

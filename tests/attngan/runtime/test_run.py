@@ -1,5 +1,10 @@
 import json
 import math
+import multiprocessing
+import os
+import resource
+import signal
+import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
@@ -8,6 +13,7 @@ import pytest
 import torch
 
 from attngan.runtime import checkpoint
+from attngan.runtime import run as run_module
 from attngan.runtime.run import Run, describe, training_loop
 from attngan.runtime.training_options import TrainingOptions
 from datasets.errors import InputError
@@ -254,3 +260,123 @@ def test_the_description_tells_machine_and_command():
     assert description["kind"] == "job"
     assert {"machine", "torch", "python", "commit", "command"} <= set(description)
     json.dumps(description)
+
+
+@dataclass(frozen=True)
+class Limited(Options):
+    minutes: float = 1.0
+
+
+def test_a_run_stops_after_some_minutes_and_goes_on_where_it_was(begin, monkeypatch):
+    clock = iter(range(0, 10_000, 25))  # 25 s between two looks at it; a minute is over at the third step
+    monkeypatch.setattr(run_module.time, "monotonic", lambda: next(clock))
+    run = begin(Limited())
+    run.resume()
+    acted = []
+    drive(run, lambda batch: {}, every=[(1000, lambda: acted.append(run.position))], state=lambda: {"at": run.position})
+    assert acted == [30]  # as at the end
+    assert checkpoint.load(run.checkpoint, "job")[0]["at"] == 30
+    run.close()
+    again = begin(Limited(minutes=0))  # which is no other configuration
+    assert again.resume()["at"] == 30
+    drive(again, lambda batch: {})
+    assert again.position == 100
+
+
+# --- what may go wrong beside the training
+
+
+def hold(folder, ready):
+    run = Run(folder, "job", Options())
+    run.resume()
+    ready.set()
+    signal.pause()
+
+
+def test_two_processes_do_not_train_in_one_folder(begin, tmp_path):
+    context = multiprocessing.get_context("fork")
+    ready = context.Event()
+    process = context.Process(target=hold, args=(tmp_path / "run", ready))
+    process.start()
+    assert ready.wait(60)
+    with pytest.raises(InputError, match=rf"^{tmp_path}/run: another process is training in it; wait .* --run folder$"):
+        begin(replace(Options(), width=5))
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["width"] == 4
+    os.kill(process.pid, signal.SIGKILL)
+    process.join()
+    assert begin().resume() is None  # the kernel gave the lock back
+
+
+def test_a_run_that_an_error_ended_is_taken_over_by_the_same_process(begin):
+    first = begin()
+    first.resume()
+    with pytest.raises(InputError) as held:  # which keeps the first run alive
+        drive(first, lambda batch: {"loss": torch.tensor(math.nan)})
+    begin().resume()
+    assert "not finite" in str(held.value)
+
+
+def test_what_a_kill_left_half_written_is_removed(begin, tmp_path):
+    (tmp_path / "run").mkdir()
+    for name in (".checkpoint.123.tmp.safetensors", ".config.7.tmp.json", ".stats.99.tmp.jsonl"):
+        (tmp_path / "run" / name).write_text("half")
+    run = begin()
+    run.resume()
+    run.close()
+    assert [path.name for path in run.folder.iterdir() if path.name.startswith(".")] == []
+
+
+@pytest.mark.parametrize("text", ["[]", "[1, 2]", "3", '"x"', "{", "[" * 100_000, "\udcff"])
+def test_a_configuration_that_is_none_is_one_line(begin, text):
+    first = begin()
+    first.resume()
+    first.save({})
+    first.close()
+    (first.folder / "config.json").write_bytes(text.encode(errors="surrogateescape"))
+    with pytest.raises(
+        InputError, match=r"config\.json: is damaged \(.*\); remove the run folder or use another"
+    ) as error:
+        begin()
+    assert "\n" not in str(error.value)
+
+
+def test_damaged_lines_of_the_log_are_left_out(begin):
+    first = begin()
+    first.resume()
+    first.position = 10
+    first.log({"loss": 0.5})
+    first.save({})
+    first.close()
+    good = (first.folder / "stats.jsonl").read_bytes()
+    bad = [b"\xff\xfe", b"[1]", b"3", b'{"position": "10"}', b'{"position": 1e999}', b"[" * 90_000, b'{"loss": 1}']
+    (first.folder / "stats.jsonl").write_bytes(b"\n".join([*bad, good]) + b"0" * 300_000)
+    second = begin()
+    second.resume()
+    assert (second.folder / "stats.jsonl").read_bytes() == good
+
+
+def log_until(run, position):
+    for run.position in range(position):
+        run.log({"loss": 0.5})
+
+
+@pytest.mark.parametrize("grows", ["stats.jsonl", "events of TensorBoard"])
+def test_a_full_disk_is_one_line_wherever_it_shows(begin, grows, monkeypatch):
+    printed = []
+    monkeypatch.setattr(threading, "excepthook", printed.append)
+    run = begin()
+    run.resume()
+    if grows != "stats.jsonl":
+        run._stats.close()
+        run._stats = open(os.devnull, "w")  # noqa: SIM115 (`close` closes it)
+    expected = rf"^{run.folder}: cannot be written \(File too large\); free some space$"
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (3_000, hard))  # as good as full: writing more fails
+    try:
+        with pytest.raises(InputError, match=expected):
+            log_until(run, 200_000)
+        run.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert printed == []
+    assert threading.excepthook == printed.append

@@ -5,6 +5,8 @@ import pytest
 import torch
 
 from attngan.networks.encoders import build_image_encoder
+from attngan.networks.image_encoder import ImageEncoder
+from attngan.networks.trunks import TimmTrunk
 from attngan.training.feature_cache import FeatureCache
 from datasets import prepare
 from datasets.corpus import Corpus
@@ -96,3 +98,20 @@ def test_damaged_features_are_told(tmp_path, corpus, encoder):
     path.write_bytes(data[:2000])  # cut off while it is open
     with pytest.raises(InputError, match="features of picture 2 are damaged"):
         cache.features(index[2:], np.array([1]))
+
+
+def test_a_trunk_of_timm_is_told_from_others_by_its_checksum_and_by_the_size(tmp_path, corpus):
+    timm = pytest.importorskip("timm")
+    torch.manual_seed(0)
+    network = timm.create_model("tf_efficientnet_lite0", pretrained=False)
+    one, other = (ImageEncoder(TimmTrunk(network, size=32, checksum=name)).eval() for name in "ab")
+    cache_of(tmp_path, corpus, one)
+    (first,) = tmp_path.iterdir()
+    for encoder, size, files in ((one, None, 1), (one, 64, 2), (other, None, 3)):
+        indices = corpus.pictures_of("train")
+        cache = FeatureCache(
+            tmp_path, corpus, indices, encoder, views=2, device=torch.device("cpu"), size=size
+        ).features(torch.from_numpy(indices[:1]), np.array([0]))
+        assert cache.local.shape[-1] == (size or 32) // 16
+        assert len(list(tmp_path.iterdir())) == files
+    assert first.is_file()

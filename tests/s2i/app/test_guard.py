@@ -1,11 +1,10 @@
 import asyncio
-import io
 
 import pytest
 
 pytest.importorskip("gradio", reason="gradio is not installed; run: pip install -r requirements.txt")
 
-from s2i.app import guard, web
+from s2i.app import guard
 from s2i.app.guard import FORM_OVERHEAD, MAX_REQUEST_BYTES, Guard
 from s2i.app.hosts import Hosts
 
@@ -88,27 +87,6 @@ def test_what_the_page_does_not_need_is_not_there(path):
 @pytest.mark.parametrize("path", ["/", "/config", "/gradio_api/upload", "/gradio_api/queue/join", "/assets/index.js"])
 def test_what_the_page_needs_is_there(path):
     assert ask(path)[0] == 200
-
-
-def test_addresses_are_not_fetched():
-    from gradio import processing_utils
-
-    web.forbid_fetching()
-    with pytest.raises(ValueError, match="not fetched"):
-        asyncio.run(processing_utils.async_ssrf_protected_download("http://127.0.0.1/", "/tmp"))
-
-
-def test_equal_uploads_have_names_of_their_own():
-    from gradio import route_utils
-
-    for _ in range(2):  # to say it twice is to say it once
-        web.tell_uploads_apart()
-    names = set()
-    for _ in range(3):
-        upload = route_utils.GradioUploadFile(io.BytesIO(b"bird"), size=4, filename="bird.wav")
-        upload.sha.update(b"bird")
-        names.add(upload.sha.hexdigest())
-    assert len(names) == 3
 
 
 def test_a_client_has_a_quota_of_uploads_and_so_have_all_together(monkeypatch):

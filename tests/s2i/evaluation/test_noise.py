@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from attngan.evaluation.evaluators import CLASSIFIER, JUDGE
+from attngan.evaluation.evaluators import CLASSIFIER, HELD_OUT
 from datasets import audio, distort
 from datasets.captions import Vocabulary, tokenize
 from datasets.corpus import Corpus
@@ -46,7 +46,7 @@ def config(birds, model, small, tmp_path, monkeypatch):
     small.generator(tmp_path / "baselines" / "attngan.safetensors")
     vocabulary = Vocabulary.build(Corpus(birds).captions).words
     write_damsm(model / "damsm.safetensors", 3, vocabulary)
-    write_damsm(tmp_path / "evaluators" / JUDGE, 4, vocabulary)
+    write_damsm(tmp_path / "evaluators" / HELD_OUT, 4, vocabulary)
     write_classifier(tmp_path / "evaluators" / CLASSIFIER, 5, n_species=12)
     monkeypatch.setattr(distort, "CONDITIONS", CONDITIONS)
     monkeypatch.setattr(noise, "recogniser", lambda corpus, model: Ear())
@@ -139,7 +139,7 @@ def perfect(config, monkeypatch):
     monkeypatch.setattr(noise, "recogniser", lambda corpus, model: Good())
     monkeypatch.setattr(models, "load", lambda name, **_: Perfect(name == "s2i", truths, log))
     judge = SimpleNamespace(read=meaning, look=lambda pictures: pictures)
-    monkeypatch.setattr(Evaluation, "evaluators", SimpleNamespace(judge=judge))
+    monkeypatch.setattr(Evaluation, "evaluators", SimpleNamespace(held_out_matcher=judge))
     return SimpleNamespace(words=words, truths=truths, log=log)
 
 
@@ -217,7 +217,7 @@ def test_all_recordings_are_painted_in_batches(config, monkeypatch):
     model = Perfect(True, {0.0: torch.ones(512)}, log)
     spoken = EvaluationSet.of(Corpus(config.corpus), 8, 0)
     evaluation = SimpleNamespace(
-        config=config, evaluators=SimpleNamespace(judge=SimpleNamespace(look=lambda pictures: pictures))
+        config=config, evaluators=SimpleNamespace(held_out_matcher=SimpleNamespace(look=lambda pictures: pictures))
     )
     vectors = noise._paint(evaluation, model, spoken, [torch.zeros(1)] * 8, [""] * 8, 1)
     assert vectors.shape == (8, 512)
