@@ -229,7 +229,7 @@ def test_sen_without_a_teacher(root, birds, damsm, wordless):
 
 def test_a_corpus_without_test_pictures_is_told_before_training_and_trained(root, birds, damsm, capsys):
     old = Corpus(birds)
-    untested = copy_corpus(birds, root / "untested.h5", split=np.minimum(old.split, 1).tolist())  # test to validation
+    untested = copy_corpus(birds, root / "untested.h5", picture_split=np.minimum(old.split, 1).tolist())
     told = "no picture of the test split has {}, so the trained weights will have no test figures"
     train_damsm.main(tiny(corpus=untested, run=root / "damsm-untested", pictures=16))
     lines = capsys.readouterr().out.splitlines()
