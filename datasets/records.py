@@ -22,6 +22,7 @@ CHECKSUM = "crc32"
 CRC_BYTES = 4  # behind each record
 LARGEST_RECORD = 256_000_000  # bytes, so that a damaged length does not fill the memory
 LARGEST_TABLE = 1_000_000_000  # bytes, of tables that are read whole
+KEPT_STARTS = 200_000  # rows of a table whose places are kept in memory, 1.6 MB
 TOGETHER = 65_536  # records read at once
 WAITING = 16_000_000  # bytes written at once
 SLACK = 50_000_000  # bytes left free on the disk
@@ -132,6 +133,7 @@ class Records(Sequence[bytes]):
                 raise DamagedError("is not a table of texts or pictures")
             self._table, self._count, self._read = table, len(table), self._read_plain
             return
+        self._start: h5py.Dataset | np.ndarray
         self._table, self._start = table["bytes"], table["start"]
         for part, kind in ((self._table, np.uint8), (self._start, np.int64)):
             if not isinstance(part, h5py.Dataset) or part.ndim != 1 or part.dtype != kind:
@@ -139,6 +141,8 @@ class Records(Sequence[bytes]):
         self._count, self._read = len(self._start) - 1, self._read_checked
         if self._count < 0:
             raise DamagedError("is empty")
+        if self._count <= KEPT_STARTS:
+            self._start = read_numbers(self._start)
 
     def __len__(self) -> int:
         return self._count

@@ -38,6 +38,7 @@ class Shard:
 
     def __init__(self, path: Path) -> None:
         self.path = require_file(path, "corpus", maker="scripts/prepare_cub.sh")
+        self._mel: h5py.Dataset | None = None
         try:
             # Without a cache of chunks only what is asked for is read, not all that lies around it.
             self.file = h5py.File(self.path, "r", rdcc_nbytes=0)
@@ -118,7 +119,9 @@ class Shard:
     def mel(self, first: int, last: int, row: int, sums: np.ndarray | None) -> np.ndarray:
         """Frames of recording `row`, [T, 40] float16, verified by its one of `sums`; raises as `table` does."""
         with self._telling("recordings/mel"):
-            mel: np.ndarray = self.file["recordings/mel"][first:last]
+            if self._mel is None:
+                self._mel = self.file["recordings/mel"]  # looking it up takes longer than reading from it
+            mel: np.ndarray = self._mel[first:last]
             if sums is not None and int(sums[row]) != checksum(mel, row):
                 raise DamagedError(f"recording {row} is not what was written")
             return mel

@@ -17,7 +17,7 @@ import pytest
 import torch
 from PIL import Image
 
-from datasets import audio, channels, engines, prepare, synthesis, voices
+from datasets import audio, channels, corpus, engines, prepare, synthesis, voices
 from datasets.corpus import Corpus
 from datasets.errors import InputError
 from datasets.loader import Loader
@@ -150,6 +150,83 @@ def test_an_interrupted_piece_is_resumed_and_others_are_not_made_again(tmp_path,
     monkeypatch.setattr(prepare, "_estimate", lambda *arguments: None)
     prepare.main([*DRAWN, "--output", str(tmp_path / "x.h5")])
     assert len(made) == 35 - 15
+
+
+def workers_of(process):
+    """The process ids of those that make recordings for it."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    return [int(child) for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
+
+
+def begin_with_workers(path, **options):
+    code = (
+        "from datasets import cli, prepare, synthesis\nsynthesis.PIECE = 2\n"
+        "if __name__ == '__main__':\n    cli.run(prepare.main)"
+    )
+    command = [sys.executable, "-c", code, *DRAWN, "--drawn-pictures", "60", "--workers", "2", "--output", str(path)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, text=True, **options)
+    while not list(path.parent.glob(".drawn.*.parts/[0-9]*.npz")):
+        assert process.poll() is None
+        time.sleep(0.02)
+    return process
+
+
+@pytest.mark.slow
+def test_a_worker_that_dies_is_one_line_and_the_same_command_goes_on(tmp_path, monkeypatch):
+    path = tmp_path / "drawn.h5"
+    process = begin_with_workers(path, stderr=subprocess.PIPE)
+    os.kill(workers_of(process)[0], signal.SIGKILL)
+    complaint = process.communicate(timeout=120)[1].splitlines()[-1]
+    assert process.returncode == 2
+    assert complaint.startswith("error: --workers 2: one that makes recordings was ended, perhaps for want of memory;")
+    assert not path.exists()
+    monkeypatch.setattr(synthesis, "PIECE", 2)
+    prepare.main([*DRAWN, "--drawn-pictures", "60", "--output", str(path)])
+    assert len(Corpus(path).recording_picture) == 80
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
+def test_no_worker_outlives_the_command(tmp_path, end):
+    process = begin_with_workers(tmp_path / "drawn.h5", stderr=subprocess.DEVNULL)
+    workers = workers_of(process)
+    assert len(workers) == 2
+    process.send_signal(end)
+    assert process.wait(60) == (130 if end == signal.SIGINT else -end)
+    until = time.monotonic() + 30
+    while any(os.path.exists(f"/proc/{worker}") for worker in workers):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data: b"",
+        lambda data: data[: len(data) // 2],
+        lambda data: data[:-1],
+        lambda data: data[:3000] + bytes([data[3000] ^ 1]) + data[3001:],
+    ],
+)
+def test_a_damaged_piece_is_made_again(drawn, tmp_path, monkeypatch, capsys, damage):
+    monkeypatch.setattr(synthesis, "PIECE", 20)
+    original = corpus.write
+    monkeypatch.setattr(corpus, "write", None)  # as if it was stopped before
+    with pytest.raises(TypeError):
+        prepare.main([*DRAWN, "--output", str(tmp_path / "drawn.h5")])
+    monkeypatch.setattr(corpus, "write", original)
+    (folder,) = tmp_path.glob(".drawn.*.parts")
+    first, _ = sorted(folder.iterdir())
+    first.write_bytes(damage(first.read_bytes()))
+    (folder / ".00000000.17.tmp.npz").write_bytes(b"half")
+    made, make = [], synthesis._record_piece
+    monkeypatch.setattr(synthesis, "_record_piece", lambda task: made.append(task[0]) or make(task))
+    prepare.main([*DRAWN, "--output", str(tmp_path / "drawn.h5")])
+    assert made == [first]
+    assert f"{first}: is damaged" in capsys.readouterr().err
+    equal(contents(tmp_path / "drawn.h5"), contents(drawn))
+    assert [path.name for path in tmp_path.iterdir()] == ["drawn.h5"]
 
 
 def test_two_builds_of_one_file_do_not_meet(tmp_path):
