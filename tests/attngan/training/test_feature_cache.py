@@ -85,17 +85,18 @@ def test_a_file_that_is_cut_off_is_made_again(tmp_path, corpus, encoder, kept):
 
 
 def test_damaged_features_are_told(tmp_path, corpus, encoder):
-    path = cache_of(tmp_path, corpus, encoder).path
+    first = cache_of(tmp_path, corpus, encoder)
+    path, view = first.path, first._kind.itemsize  # bytes
     index, data = torch.from_numpy(corpus.pictures_of("train")[:3]), bytearray(path.read_bytes())
     assert np.load(path).shape == (20, 2)
-    data[len(data) // 40 + 1000] ^= 1  # the first picture, one view
+    data[first._begin + 8] ^= 1  # the first picture, one view
     path.write_bytes(data)
     cache = cache_of(tmp_path, corpus, encoder)
     cache.features(index[1:], np.array([0, 1]))
     with pytest.raises(InputError, match=r"features of picture 0 are damaged .*; remove the file") as caught:
         cache.features(index[[0, 0]], np.array([0, 1]))
     assert "\n" not in str(caught.value)
-    path.write_bytes(data[:2000])  # cut off while it is open
+    path.write_bytes(data[: first._begin + 4 * view])  # cut off while it is open
     with pytest.raises(InputError, match="features of picture 2 are damaged"):
         cache.features(index[2:], np.array([1]))
 
