@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 import torch
 
-from datasets.audio import LOG_FLOOR, N_MELS, SAMPLE_RATE, masked_mean, mel_transform
-
-DECIBEL = math.log(10) / 10  # of power, in natural logarithms
+from datasets.audio import FRAMES_PER_SECOND, LOG_FLOOR, N_MELS, SAMPLE_RATE, masked_mean, mel_transform
+from datasets.augment_rooms import echo, narrow, pause, paused_lengths
+from datasets.speech_activity import ACTIVE_DB, DECIBEL, loudness, speech_level
 
 
 class Whole(NamedTuple):
@@ -75,6 +75,10 @@ def augment(
     time_width: float = 0.08,
     band_masks: int = 2,
     band_width: int = 6,
+    pauses: float = 0.3,
+    pause_seconds: float = 0.8,
+    echoes: float = 0.3,
+    lines: float = 0.2,
     whole: Whole | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Vary recordings as speakers, microphones and rooms would; every utterance gets its own draw from `generator`.
@@ -91,6 +95,10 @@ def augment(
         snr_db: the range of speech level over noise level.
         time_masks, time_width: stretches hidden, each up to this share of the utterance.
         band_masks, band_width: groups of neighbouring bands hidden, each up to so many bands.
+        pauses: the share of utterances with pauses before, after and within, which noise fills as it fills the rest.
+        pause_seconds: that each pause lasts at most.
+        echoes: the share of utterances in a room.
+        lines: the share of utterances over a line with a narrow band.
         whole: the batch that `mels` are a part of, if they are; they become what they would in all of it.
 
     Returns:
@@ -112,19 +120,30 @@ def augment(
 
     lengths = mask.sum(1) if whole is None else whole.lengths.to(device)
     factors = for_all(1 - speed, 1 + speed)
-    longest = int(_longer(lengths, factors).max())
-    mels, mask = _stretch(mels, mask, factors[rows], longest)
-    mels = _warp(mels, uniform(1 - tract, 1 + tract), hertz @ bank / bins)
+    lengths = _longer(lengths, factors)
+    mels, mask = _stretch(mels, mask, factors[rows], int(lengths.max()))
+    centres = hertz @ bank / bins
+    mels = _warp(mels, uniform(1 - tract, 1 + tract), centres)
+    waits = for_all(0.0, 1.0, 3).square() * (for_all(0.0, 1.0, 3) < 0.6) * (for_all(0.0, 1.0, 1) < pauses)
+    waits = (waits * pause_seconds * FRAMES_PER_SECOND).long()
+    places = torch.cat([torch.zeros(batch, 1, device=device), torch.ones(batch, 1, device=device)], 1)
+    places = torch.cat([places, for_all(0.15, 0.85, 1)], 1)
+    longest = int(paused_lengths(lengths, waits).max())
+    mels, mask = pause(mels, mask, waits[rows], places[rows], longest)
+    direct = torch.where(uniform(0.0, 1.0) < echoes, uniform(-3.0, 10.0), math.inf)
+    mels = echo(mels, mask, uniform(0.15, 0.8), direct)
+    band = narrow(centres, uniform(100.0, 350.0), uniform(3200.0, 4000.0))
+    mels = mels + band[:, None, :] * (uniform(0.0, 1.0, 1, 1) < lines)
     place = torch.linspace(0, math.pi, N_MELS, device=device)
     waves = torch.stack([(order * place).cos() / order for order in range(1, 5)])  # the first is the tilt
     curve = uniform(-equaliser_db, equaliser_db, 4) @ waves
     mels = mels + (DECIBEL * (curve + uniform(-level_db, level_db, 1)))[:, None, :]
     mels = mels.clamp(min=math.log(LOG_FLOOR))
 
-    colour = bins.log() - uniform(0.0, 1.0, 1) * (hertz @ bank / bins).log()
+    colour = bins.log() - uniform(0.0, 1.0, 1) * centres.log()
     colour = colour - colour.logsumexp(1, keepdim=True) + math.log(N_MELS)  # mean power 1
-    loudness = masked_mean(mels.exp(), mask).mean((1, 2)).log()[:, None]
-    floor = loudness + colour - DECIBEL * uniform(*snr_db, 1)
+    level = speech_level(loudness(mels), mask)[:, None]
+    floor = level + colour - DECIBEL * uniform(*snr_db, 1)
     normal = torch.randn(batch, *mels.shape[1:], generator=generator, device=generator.device)[rows].to(device)
     noisy = torch.logaddexp(mels, floor[:, None, :] + normal / bins.clamp(min=1).sqrt())  # narrow bands flutter more
     mels = torch.where(uniform(0.0, 1.0, 1, 1) < noise, noisy, mels)
@@ -137,5 +156,7 @@ def augment(
     share = torch.arange(mels.shape[1], device=device) / mask.sum(1)[:, None, None]
     times = hidden(time_masks, time_width, share, torch.ones(1, device=device))
     bands = hidden(band_masks, band_width, torch.arange(N_MELS, device=device), torch.tensor(N_MELS, device=device))
-    mels = torch.where(times[:, :, None] | bands[:, None, :], masked_mean(mels, mask), mels)
+    speech = mask & (loudness(mels) > speech_level(loudness(mels), mask)[:, None] - ACTIVE_DB * DECIBEL)
+    hide = (times[:, :, None] | bands[:, None, :]) & speech[:, :, None]  # hidden silence would pass for speech
+    mels = torch.where(hide, masked_mean(mels, speech), mels)
     return mels.where(mask.unsqueeze(-1), 0.0), mask

@@ -88,11 +88,15 @@ def parse_tool(kind: type[Config], arguments: list[str], *, description: str) ->
 
 
 def at_home(config: Config) -> Config:
-    """The same defaults from any working directory: their relative paths are meant from the checkout."""
+    """The same defaults from any working directory: their relative paths are meant from the checkout.
+
+    Those that a dataclass names in `here` are meant from the working directory, where people look for what they make.
+    """
     if Path.cwd() == repository():
         return config
     values = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}  # type: ignore[arg-type]
-    moved = {name: repository() / value for name, value in values.items() if isinstance(value, Path)}
+    here = getattr(config, "here", ())
+    moved = {name: repository() / v for name, v in values.items() if isinstance(v, Path) and name not in here}
     return dataclasses.replace(config, **moved)  # type: ignore[type-var]
 
 

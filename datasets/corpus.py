@@ -12,6 +12,7 @@ Layout, schema version 2 (N pictures, C captions, R recordings, F frames in all)
     recordings/offset     [R + 1] first frame of each      recordings/mel    [F, 40] float16, log-mel, not normalised
     recordings/crc32      [R] checksum of each's frames
     species               [S] text                         voices/name [V], voices/heard [V] False: measuring only
+                                                           voices/engine_heard [V] False: no voice of it trains
 
 `offset`, `mel` and `crc32` are absent where recordings are synthesised on the fly. Texts and pictures lie one after the
 other, and everything has checksums (datasets/records.py). Version 1 had no checksums, and variable-length HDF5 types,
@@ -19,7 +20,6 @@ in which one damaged sector lets the library search for ever; it is still read. 
 a manifest lists them (datasets/shard.py).
 """
 
-import io
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -29,16 +29,18 @@ from typing import Any, Literal, TypeAlias
 import h5py
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from datasets import audio, voices
+from datasets import audio, channels, picture_file, voices
 from datasets.errors import InputError
 from datasets.files import replacing
 from datasets.records import Growing, Kind, checksum, write_numbers, write_records
 from datasets.rows import SPLITS, Rows
 from datasets.shard import SCHEMA, VERSION, Groups, Shard, Texts, locate, merge, shard_files
 
-Speakers: TypeAlias = Literal["all", "training", "held-out"]  # all, those heard in training, or those kept out of it
+Speakers: TypeAlias = Literal["all", "training", "held-out", "held-out voices", "held-out engines"]
+"""All; those heard in training; those kept out of it, or of those the voices of engines of which others are heard, or
+those of engines of which none is."""
 Change: TypeAlias = Callable[[np.ndarray, int], np.ndarray]  # of a table's values, knowing the number of their file
 
 
@@ -58,6 +60,7 @@ class Tables:
     recording_seed: list[int] = field(default_factory=list)
     voice_names: list[str] = field(default_factory=list)
     voice_heard: list[bool] = field(default_factory=list)
+    voice_engine_heard: list[bool] = field(default_factory=list)  # empty: all
 
 
 def write(
@@ -96,6 +99,7 @@ def write(
             ("recordings/voice", tables.recording_voice, np.int16),
             ("recordings/seed", tables.recording_seed, np.int64),
             ("voices/heard", tables.voice_heard, np.bool_),
+            ("voices/engine_heard", tables.voice_engine_heard or [True] * len(tables.voice_names), np.bool_),
         )
         for name, values, kind in numbers:
             write_numbers(file, name, values, kind)
@@ -153,8 +157,10 @@ class Corpus:
         self.voice_names, voice = merge([shard.texts("voices/name") for shard in shards])
         rows = [Rows(shard, len(species[k]), len(voice[k])) for k, shard in enumerate(shards)]
         self.voice_heard = np.zeros(len(self.voice_names), dtype=bool)
+        self.voice_engine_heard = np.ones(len(self.voice_names), dtype=bool)
         for each, places in zip(rows, voice, strict=True):
             self.voice_heard[places] = each.heard
+            self.voice_engine_heard[places] = each.engine_heard
         pictures, captions = ([0, *np.cumsum([getattr(r, name) for r in rows])] for name in ("pictures", "captions"))
         self._first_picture = np.array(pictures)
         self._first_recording = np.cumsum([0, *[len(each.of["recordings/picture"]) for each in rows]])
@@ -205,7 +211,12 @@ class Corpus:
         """For each picture, the indices of its recordings by some speakers."""
         recordings = np.arange(len(self.recording_picture))
         if speakers != "all":
-            recordings = recordings[self.voice_heard[self.recording_voice] == (speakers == "training")]
+            chosen = self.voice_heard if speakers == "training" else ~self.voice_heard
+            if speakers == "held-out voices":
+                chosen = chosen & self.voice_engine_heard
+            elif speakers == "held-out engines":
+                chosen = chosen & ~self.voice_engine_heard
+            recordings = recordings[chosen[self.recording_voice]]
         return Groups(self.recording_picture[recordings], recordings, len(self))
 
     @property
@@ -220,7 +231,7 @@ class Corpus:
 
     def picture(self, index: int) -> Image.Image:
         """Picture `index`, RGB."""
-        return decode(self.encoded(index), f"{self.path}: picture {self.names[index]}")
+        return picture_file.decode(self.encoded(index), f"{self.path}: picture {self.names[index]}")
 
     def frames(self, recording: int) -> int:
         """Frames of the log-mel of a recording."""
@@ -238,36 +249,13 @@ class Corpus:
             return torch.from_numpy(mel.astype(np.float32))
         voice = voices.by_name(self.voice_names[self.recording_voice[recording]])
         text = self.captions[self.recording_caption[recording]]
-        return audio.log_mel(voices.synthesise(voice, text, int(self.recording_seed[recording])))
+        seed = int(self.recording_seed[recording])
+        wave = voices.synthesise(voice, text, seed)
+        if self.config.get("varied") and self.split[self.recording_picture[recording]] == SPLITS.index("train"):
+            wave = channels.vary(wave, seed)
+        return audio.log_mel(wave)
 
     def close(self) -> None:
         """Close the files."""
         for shard in self._shards:
             shard.file.close()
-
-
-def decode(data: bytes, name: str) -> Image.Image:
-    """Decode an encoded picture to RGB: the first of several, on white where it is transparent.
-
-    Raises:
-        InputError: if it is damaged.
-    """
-    try:
-        picture: Image.Image = Image.open(io.BytesIO(data))
-        if picture.mode.startswith("I;16"):  # 16 bits, which Pillow would clip to 8 instead of scaling
-            picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
-        if picture.has_transparency_data:
-            picture = picture.convert("RGBA")
-            picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
-        return picture.convert("RGB")
-    except UnidentifiedImageError as error:
-        raise InputError(f"{name}: is not a picture in a known format; replace or remove it") from error
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise InputError(f"{name}: not a readable picture ({error}); replace or remove it") from error
-
-
-def encode(picture: Image.Image, quality: int = 95) -> bytes:
-    """JPEG bytes of a picture."""
-    buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=quality)
-    return buffer.getvalue()

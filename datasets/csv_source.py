@@ -4,16 +4,17 @@ import csv
 import functools
 import hashlib
 import io
-import os
 from pathlib import Path
 
 from datasets.captions import tokenize
 from datasets.corpus import SPLITS
 from datasets.errors import InputError
+from datasets.file_names import find_file
 from datasets.files import require_file, sha256
 from datasets.picture_record import Entry, Spoken, read_picture, split_species
 
 REQUIRED = ("image", "recording")
+FILES = ("image", "recording")
 
 
 def read(path: Path, *, short_side: int, seed: int) -> tuple[list[Entry], dict[str, str]]:
@@ -57,13 +58,18 @@ def rows(path: Path, required: tuple[str, ...] = REQUIRED) -> list[tuple[int, di
         raise InputError(f"{path}: line {line} has a byte that is not UTF-8; save the table as UTF-8") from error
     if "\0" in text:
         raise InputError(f"{path}: holds zero bytes, so it is no text; save the table as UTF-8")
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    first = text.partition("\n")[0]
+    # Spreadsheets write semicolons where the comma is for decimals, and tabs when told to write text.
+    delimiter = max(",;\t", key=first.count)
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=delimiter)
     found: list[tuple[int, dict[str, str]]] = []
     try:
         columns = [name.strip().lower() for name in next(reader, [])]
         for name in required:
             if name not in columns:
-                wanted = f"the first line must name {' and '.join(required)}, with commas between"
+                wanted = (
+                    f"the first line must name {' and '.join(required)}, with commas (or semicolons, or tabs) between"
+                )
                 raise InputError(f"{path}: column {name!r} is missing; {wanted}")
         if twice := [name for name in columns if name and columns.count(name) > 1]:
             raise InputError(f"{path}: column {twice[0]!r} is named twice; remove one of the two")
@@ -71,7 +77,7 @@ def rows(path: Path, required: tuple[str, ...] = REQUIRED) -> list[tuple[int, di
             if len(values) > len(columns):
                 count = f"has {len(values)} fields, the first line {len(columns)}"
                 raise InputError(f"{path}: line {reader.line_num} {count}; put captions with commas in quotes")
-            row = {name: " ".join(value.split()) for name, value in zip(columns, values, strict=False)}
+            row = {name: _plain(name, value) for name, value in zip(columns, values, strict=False)}
             if any(row.values()):
                 found.append((reader.line_num, row))
     except csv.Error as error:
@@ -79,14 +85,20 @@ def rows(path: Path, required: tuple[str, ...] = REQUIRED) -> list[tuple[int, di
     return found
 
 
+def _plain(column: str, value: str) -> str:
+    """A field without needless spaces; those within the name of a file are part of it."""
+    return value.strip() if column in FILES else " ".join(value.split())
+
+
 def _add_row(where: str, folder: Path, row: dict[str, str], entries: dict[Path, Entry], short_side: int) -> None:
     files = []
     for name in REQUIRED:
         if not row.get(name):
             raise InputError(f"{where}: {name} is empty; fill it in")
-        if not os.path.isfile(folder / row[name]):
+        found = find_file(folder, row[name])
+        if found is None:
             raise InputError(f"{where}: {name} {row[name]} not found; mend the path")
-        files.append((folder / row[name]).resolve())
+        files.append(found.resolve())
     image, recording = files
     split = row.get("split", "").lower()
     if split and split not in SPLITS:

@@ -92,15 +92,34 @@ def make_folder(path: str | Path) -> Path:
     return path
 
 
-def require_file(path: str | Path, what: str) -> Path:
-    """Return `path` if it is a readable file.
+def check_output(path: str | Path, option: str = "--output") -> Path:
+    """Return `path` if a file can be written there, so that nobody finds out after hours that none can.
 
     Raises:
-        InputError: if it is missing, a folder, or not readable; `what` names its role in the message.
+        InputError: if it is a folder, or its folder cannot be written.
+    """
+    path = Path(path)
+    if os.path.isdir(path):
+        raise InputError(f"{option} {path}: is a folder; name a file in it, such as {path / 'results.json'}")
+    make_folder(path.parent)
+    return path
+
+
+def require_file(path: str | Path, what: str, *, maker: str = "") -> Path:
+    """Return `path` if it is a readable file.
+
+    Args:
+        path: any path.
+        what: names its role in the message.
+        maker: the script that makes such a file, to be named where it is missing.
+
+    Raises:
+        InputError: if it is missing, a folder, or not readable.
     """
     path = Path(path)
     if not os.path.exists(path):  # unlike Path's own, it does not mind names that cannot be
-        raise InputError(f"{path}: {what} not found; check the path")
+        advice = f"make it with {maker}, or check the path" if maker else "check the path"
+        raise InputError(f"{path}: {what} not found; {advice}")
     if not os.path.isfile(path):
         raise InputError(f"{path}: {what} should be a file, but this is a folder; name the file itself")
     if not os.access(path, os.R_OK):

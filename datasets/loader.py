@@ -30,7 +30,7 @@ class Batch:
         pictures: [B, 3, S, S] uint8, or None if the loader was asked for none.
         close_ups: [B, 3, C, C] uint8, pieces of the same photographs, enlarged less where those need much; or None.
         tokens, token_mask: [B, L] int64 and bool, or None.
-        mels, mel_mask: [B, T, 40] float32, normalised log-mels, and [B, T] bool, or None.
+        mels, mel_mask: [B, T, 40] float32, log-mels, not normalised, and [B, T] bool, or None.
     """
 
     index: torch.Tensor
@@ -141,7 +141,7 @@ class Loader:
         size: side of the pictures in px; 0 for no pictures.
         close_up: side of pieces of the pictures that are hardly enlarged, in px; 0 for none.
         words: the vocabulary, to get captions as words; `captions` says which of each picture: all, even or odd.
-        speech: to get recordings; `speakers` says by whom: all, those of training, or those held out from it.
+        speech: to get recordings; `speakers` says by whom: `corpus.Speakers`.
         augment: random crops and mirroring, augmented recordings.
         position: pictures seen before, to go on from there.
         share: (number, count) of the process that gets its rows of every batch alone, where several train together;
@@ -257,7 +257,7 @@ class Loader:
     def _mels(
         self, chosen: list[int], rows: np.ndarray, generator: torch.Generator | None
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Normalised log-mels of `rows` of the recordings `chosen` for a whole batch, with their mask."""
+        """Log-mels of `rows` of the recordings `chosen` for a whole batch, with their mask."""
         mels, mask = audio.stack_mels([self.corpus.mel(chosen[row]) for row in rows])
         if self.augment and generator is not None:
             whole = None
@@ -265,7 +265,7 @@ class Loader:
                 lengths = torch.tensor([self.corpus.frames(recording) for recording in chosen])
                 whole = Whole(torch.from_numpy(rows), lengths)
             mels, mask = augment(mels, mask, generator, whole=whole)
-        return audio.normalise(mels, mask), mask
+        return mels, mask
 
 
 def _stack(squares: list[np.ndarray]) -> torch.Tensor:

@@ -1,28 +1,15 @@
 """One picture as its source tells of it, before it is in a corpus."""
 
-import io
-import os
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import ExifTags, Image
+from PIL import Image
 
-from datasets import corpus
+from datasets import picture_file
 from datasets.errors import InputError
-
-UPRIGHT = {  # what undoes each EXIF orientation
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 
 
 class Spoken(NamedTuple):
@@ -60,23 +47,15 @@ def read_picture(path: Path, short_side: int, box: tuple[float, float, float, fl
     A JPEG that needs neither is kept byte for byte.
 
     Raises:
-        InputError: if the file is missing, broken, or smaller than 16 px.
+        InputError: if the file is missing, broken, too large, or smaller than 16 px.
     """
-    if not os.path.isfile(path):
-        raise InputError(f"{path}: picture not found; restore it or remove its row")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            data = path.read_bytes()
-            picture = corpus.decode(data, str(path))
-            with Image.open(io.BytesIO(data)) as original:
-                plain = original.format == "JPEG" and original.mode == "RGB"
-                orientation = original.getexif().get(ExifTags.Base.Orientation, 1)
-    except (OSError, SyntaxError, Image.DecompressionBombWarning) as error:
-        raise InputError(f"{path}: not a readable picture ({error}); replace or remove it") from error
+    data = picture_file.read(path)
+    with picture_file.open_picture(data, str(path)) as original:
+        plain = original.format == "JPEG" and original.mode == "RGB"
+        turned = picture_file.orientation(original) != 1
     # A box counts in the pixels as they are stored; without one the picture is turned as the camera was held.
-    if box is None and orientation in UPRIGHT:
-        picture, plain = picture.transpose(UPRIGHT[orientation]), False
+    picture = picture_file.decode(data, str(path), upright=box is None)
+    plain = plain and not (turned and box is None)
     if box is not None:
         left, top = max(0, int(box[0])), max(0, int(box[1]))
         right, bottom = min(picture.width, int(box[2])), min(picture.height, int(box[3]))
@@ -90,7 +69,7 @@ def read_picture(path: Path, short_side: int, box: tuple[float, float, float, fl
     if scale < 1:
         size = (max(16, round(picture.width * scale)), max(16, round(picture.height * scale)))
         picture, plain = picture.resize(size, Image.Resampling.LANCZOS), False
-    return data if plain else corpus.encode(picture)
+    return data if plain else picture_file.encode(picture)
 
 
 def split_species(species: list[str], fractions: tuple[float, float], seed: int) -> dict[str, str]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # all of these import torch, which --help need not wait for
     from datasets.synthesis import Recording
 
 SOURCES = ("cub", "csv", "drawn")
-ENGINES = ("espeak", "flite", "festival")
+ENGINES = ("espeak", "flite", "festival", "pico", "hibari", "hts", "piper")
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,14 @@ class PrepareConfig:
     recordings_per_picture: int = 7
     """Captions of each training picture that are spoken, 0 to 10; 10 is all of them."""
     measuring_recordings_per_picture: int = 1
-    """Captions of each validation and test picture that are spoken, each by a heard and by an unheard voice."""
+    """Captions of each validation and test picture that are spoken: the former by a voice for validation alone, the
+    latter by a heard voice, by an unheard one, and by an engine of which no voice is heard."""
     voices_per_caption: int = 1
     """Different voices that speak each training caption."""
     engines: tuple[str, ...] = ENGINES
     """Speech engines to use where they are installed; espeak always is."""
+    varied: bool = True
+    """Training recordings are made in rooms, over telephone lines, with codecs and so on as well."""
     on_the_fly: bool = False
     """Store no recordings; synthesise each when it is asked for. Saves disk, costs time in every epoch."""
     short_side: int = 608
@@ -85,6 +88,12 @@ PRESETS = {
     "tiny": PrepareConfig(
         source="drawn", output=Path("data/tiny.h5"), recordings_per_picture=2, short_side=96, engines=("espeak",)
     ),
+    "small": PrepareConfig(  # pictures and captions alone, for training from text at up to 128 px, easily carried along
+        output=Path("data/cub-small.h5"),
+        recordings_per_picture=0,
+        measuring_recordings_per_picture=0,
+        short_side=152,
+    ),
     "own": PrepareConfig(source="csv", csv=Path("own.csv"), output=Path("data/own.h5")),
 }
 
@@ -114,6 +123,7 @@ def build(config: PrepareConfig) -> Path:
         measuring=config.measuring_recordings_per_picture,
         voices_each=config.voices_per_caption,
         seed=config.seed,
+        varied=config.varied,
     )
     if not config.output.name or os.path.isdir(config.output):
         raise InputError(

@@ -37,7 +37,13 @@ def read_each(paths: Iterable[Path], failures: list[InputError]) -> Iterator[Rec
     Args:
         paths: files, and folders of them.
         failures: a list to add to; the command ends with code 2 if it holds any.
+
+    Raises:
+        InputError: if none are named.
     """
+    paths = list(paths)
+    if not paths:
+        raise InputError("recordings: none given; name at least one recording, or a folder of them")
     from datasets import audio  # torch takes a second to import, which --help need not wait for
 
     files: list[Path] = []

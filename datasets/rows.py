@@ -35,9 +35,13 @@ class Rows:
             )
         }
         self.heard = shard.numbers("voices/heard", np.bool_)
+        self.engine_heard = np.ones_like(self.heard)  # files of before engines were kept out do not tell
+        if "voices/engine_heard" in shard.file:
+            self.engine_heard = shard.numbers("voices/engine_heard", np.bool_)
         recordings = len(self.of["recordings/picture"])
         lengths = {table: len(values) for table, values in self.of.items()}
         lengths |= {"pictures/encoded": len(shard.records("pictures/encoded")), "voices/heard": len(self.heard)}
+        lengths["voices/engine_heard"] = len(self.engine_heard)
         wanted = {"pictures": self.pictures, "captions": self.captions, "recordings": recordings, "voices": voices}
         for table, length in lengths.items():
             if length != wanted[table.partition("/")[0]]:

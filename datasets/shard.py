@@ -37,7 +37,7 @@ class Shard:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = require_file(path, "corpus")
+        self.path = require_file(path, "corpus", maker="scripts/prepare_cub.sh")
         self._mel: h5py.Dataset | None = None
         try:
             # Without a cache of chunks only what is asked for is read, not all that lies around it.
@@ -220,7 +220,7 @@ def shard_files(path: Path) -> list[Path]:
     Raises:
         InputError: if it is missing, or a manifest that cannot be read or lists no files.
     """
-    with open(require_file(path, "corpus"), "rb") as file:
+    with open(require_file(path, "corpus", maker="scripts/prepare_cub.sh"), "rb") as file:
         if file.read(1) != b"{":
             return [path]
     remedy = "write it again: python -m datasets.shard"

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from datasets import audio, corpus, voices
+from datasets import audio, channels, corpus, voices
 from datasets.arrays import read_arrays
 from datasets.corpus import Tables
 from datasets.errors import InputError
@@ -34,20 +34,31 @@ class Recording:
     seed: int
     text: str
     own: Spoken | None = None
+    varied: bool = False
 
 
 def plan(
-    entries: list[Entry], *, engines: Sequence[str], training: int, measuring: int, voices_each: int, seed: int
+    entries: list[Entry],
+    *,
+    engines: Sequence[str],
+    training: int,
+    measuring: int,
+    voices_each: int,
+    seed: int,
+    varied: bool = False,
 ) -> tuple[Tables, list[Recording]]:
     """Decide who says what: the tables of the corpus, and its recordings in order.
 
-    Training captions are spoken by voices of the heard kind only; validation and test captions once by a heard and
-    once by an unheard voice. Entries that bring their own recordings keep those.
+    Training captions are spoken by voices that train, validation captions by voices for validation; test captions once
+    by a voice that trains, once by another voice of an engine of those, and those of every second picture, since they
+    take long, once by an engine of which no voice trains, as far as they are installed. Entries that bring their own
+    recordings keep those.
 
     Args:
         engines: speech engines to use where they are installed.
         training, measuring: how many captions of a picture are spoken, in the training and in the other splits.
         voices_each: voices that speak each training caption.
+        varied: whether training captions are spoken in rooms, over lines and so on (`channels.vary`).
 
     Raises:
         InputError: if speech is to be made and no engine is installed.
@@ -58,13 +69,15 @@ def plan(
     cast = _cast(engines) if spoken else []
     tables.voice_names = [voice.name for voice in cast]
     tables.voice_heard = [voice.heard for voice in cast]
-    heard = [number for number, voice in enumerate(cast) if voice.heard]
-    unheard = [number for number, voice in enumerate(cast) if not voice.heard]
+    tables.voice_engine_heard = [voice.engine in voices.HEARD_ENGINES for voice in cast]
+    pools = _pools(cast)
     if any(entry.recordings for entry in entries):
         tables.voice_names.append("own")
         tables.voice_heard.append(True)
+        tables.voice_engine_heard.append(True)
     recordings: list[Recording] = []
     rng = np.random.default_rng(seed)
+    measured = -1  # number of the test picture
     for entry in entries:
         picture, first = len(tables.picture_names), len(tables.captions)
         tables.picture_names.append(entry.name)
@@ -78,19 +91,35 @@ def plan(
         if entry.recordings:
             continue
         learns = entry.split == "train"
+        measured += entry.split == "test"
         for number in rng.permutation(len(entry.captions))[: training if learns else measuring]:
             if learns:
-                chosen = list(rng.permutation(heard)[:voices_each])
+                share = np.array([cast[voice].share for voice in pools["heard"]])
+                several = min(voices_each, len(share))
+                chosen = list(rng.choice(pools["heard"], several, replace=False, p=share / share.sum()))
+            elif entry.split == "validation":
+                chosen = [int(rng.choice(pools["validation"] or pools["voices"] or pools["heard"]))]
             else:
-                chosen = [int(rng.choice(pool)) for pool in (heard, unheard) if pool]
+                kinds = ("heard", "voices") if measured % 2 else ("heard", "voices", "engines")
+                chosen = [int(rng.choice(pools[kind])) for kind in kinds if pools[kind]]
             for voice in chosen:
                 jitter = int(rng.integers(2**31))
-                recordings.append(Recording(picture, first + int(number), int(voice), jitter, entry.captions[number]))
+                caption, text = first + int(number), entry.captions[number]
+                recordings.append(Recording(picture, caption, int(voice), jitter, text, varied=varied and learns))
     tables.recording_picture = [recording.picture for recording in recordings]
     tables.recording_caption = [recording.caption for recording in recordings]
     tables.recording_voice = [recording.voice for recording in recordings]
     tables.recording_seed = [recording.seed for recording in recordings]
     return tables, recordings
+
+
+def _pools(cast: Sequence[voices.Voice]) -> dict[str, list[int]]:
+    """The numbers of the voices that train, that validate, and that measure, of engines heard in training or not."""
+    pools: dict[str, list[int]] = {"heard": [], "validation": [], "voices": [], "engines": []}
+    for number, voice in enumerate(cast):
+        measures = "voices" if voice.engine in voices.HEARD_ENGINES else "engines"
+        pools[{"training": "heard", "validation": "validation", "measuring": measures}[voice.use]].append(number)
+    return pools
 
 
 def _cast(engines: Sequence[str]) -> list[voices.Voice]:
@@ -102,6 +131,8 @@ def _cast(engines: Sequence[str]) -> list[voices.Voice]:
         raise InputError(f"--engines {' '.join(engines)}: none is installed; {remedy or 'name one'}")
     if missing:
         print(f"warning: not installed, so without their voices: {', '.join(missing)} ({remedy})", file=sys.stderr)
+    if not any(voice.heard for voice in cast):
+        raise InputError(f"--engines {' '.join(engines)}: none of their voices may train; add espeak")
     if all(voice.heard for voice in cast):
         print("warning: no voice is left for measuring only; add espeak to --engines", file=sys.stderr)
     return cast
@@ -116,6 +147,8 @@ def log_mel_of(recording: Recording, voice_name: str) -> np.ndarray:
             raise InputError(f"{recording.own.origin}: {error}") from error
     else:
         wave = voices.synthesise(voices.by_name(voice_name), recording.text, recording.seed)
+        if recording.varied:
+            wave = channels.vary(wave, recording.seed)
     return audio.log_mel(wave).numpy().astype(np.float16)
 
 

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 from PIL import Image, ImageDraw
 
-from datasets import corpus
+from datasets import picture_file
 from datasets.cli import check_range
 from datasets.picture_record import Entry, split_species
 
@@ -218,7 +218,7 @@ def birds(
 
 
 def _encoded(attributes: BirdAttributes, size: int, seed: int) -> bytes:
-    return corpus.encode(Image.fromarray(draw(attributes, size, seed)))
+    return picture_file.encode(Image.fromarray(draw(attributes, size, seed)))
 
 
 def entries(count: int, species: int, size: int, seed: int, *, captions: int = 10) -> list[Entry]:

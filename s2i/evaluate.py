@@ -6,19 +6,34 @@ from pathlib import Path
 from typing import Any
 
 from datasets import cli
-from datasets.files import write_text
+from datasets.files import check_output, require_file, write_text
 from datasets.lock import alone_in
 from s2i.evaluation import results
 from s2i.evaluation.evaluate_config import EvaluateConfig
 from s2i.model.model_folder import DAMSM, SPEECH
 
-PRESETS = {"cub": EvaluateConfig()}
+PRESETS = {
+    "cub": EvaluateConfig(),
+    "tiny": EvaluateConfig(  # the shipped models on the drawn birds of scripts/prepare_cub.sh --preset tiny
+        models="real,stackgan,attngan,s2i",
+        corpus=Path("data/tiny.h5"),
+        work=Path("outputs/tiny-evaluation"),
+        samples=16,
+        draws=1,
+        splits=2,
+        resolution=64,
+        noise_samples=0,
+    ),
+}
 
 
 def main(arguments: list[str]) -> None:
     """Score what the command line asks for and print it."""
     description = "Score every model on the same captions, or --folder: pictures that another model made."
     config = cli.parse(EvaluateConfig, PRESETS, arguments, description=description)
+    if config.folder is None:
+        require_file(config.corpus, "corpus", maker="scripts/prepare_cub.sh")
+    check_output(config.results)
     with alone_in(config.work):
         figures = evaluate(config) if config.folder is None else evaluate_folder(config, config.folder)
     print(results.as_text(figures))
@@ -28,7 +43,7 @@ def main(arguments: list[str]) -> None:
         from s2i.evaluation import noise
 
         print(noise.summary(figures["noise"]))
-    print(config.output)
+    print(config.results)
 
 
 def evaluate(config: EvaluateConfig) -> dict[str, Any]:
@@ -67,10 +82,10 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
         image, _ = load_image_encoder(config.model / DAMSM)
         samples = EvaluationSet.of(evaluation.corpus, config.full_size, config.seed, option="full-size")
         figures["full_size"] = full_size.measure(
-            evaluation.model("s2i"), image, samples, grid=config.grid, seed=config.seed, output=config.output
+            evaluation.model("s2i"), image, samples, grid=config.grid, seed=config.seed, output=config.results
         )
-    write_text(config.output, json.dumps(figures, indent=2) + "\n")
-    results_page.write(figures, evaluation, config.output)
+    write_text(config.results, json.dumps(figures, indent=2) + "\n")
+    results_page.write(figures, evaluation, config.results)
     return figures
 
 
@@ -103,7 +118,7 @@ def evaluate_folder(config: EvaluateConfig, folder: Path) -> dict[str, Any]:
     )
     meta = {**_meta(config), "extractor": evaluators.extractor.name, "samples": row["pictures"]}
     figures = {"meta": meta, "rows": {folder.name or str(folder): {"about": f"pictures of {folder}", **row}}}
-    write_text(config.output, json.dumps(figures, indent=2) + "\n")
+    write_text(config.results, json.dumps(figures, indent=2) + "\n")
     return figures
 
 

@@ -46,7 +46,7 @@ def export(config: ExportConfig) -> list[Path]:
     from tqdm import tqdm
 
     from attngan.evaluation.classifier import KIND as CLASSIFIER_KIND
-    from attngan.evaluation.evaluators import CLASSIFIER, JUDGE, REAL, Matcher, RealStatistics, SpeciesExtractor
+    from attngan.evaluation.evaluators import CLASSIFIER, HELD_OUT, REAL, Matcher, RealStatistics, SpeciesExtractor
     from attngan.networks import encoders
     from attngan.runtime import checkpoint
     from datasets.corpus import Corpus
@@ -55,12 +55,12 @@ def export(config: ExportConfig) -> list[Path]:
     make_folder(config.output)
     parts = [
         (config.classifier, f"{CLASSIFIER_KIND}-weights", CLASSIFIER),
-        (config.judge, f"{encoders.DAMSM_KIND}-weights", JUDGE),
+        (config.judge, f"{encoders.DAMSM_KIND}-weights", HELD_OUT),
     ]
     for source, kind, name in parts:
         state, description = checkpoint.load(source, kind)
         checkpoint.save(config.output / name, halve(state), portable(description))
-    Matcher(config.output / JUDGE)  # what does not load is not shipped
+    Matcher(config.output / HELD_OUT)  # what does not load is not shipped
     extractor = SpeciesExtractor(config.output / CLASSIFIER)
     corpus = Corpus(config.corpus)
     indices = corpus.pictures_of("test")
@@ -69,7 +69,7 @@ def export(config: ExportConfig) -> list[Path]:
         features.append(extractor(read_photographs(corpus, indices[start : start + BATCH], config.resolution))[0])
     statistics = RealStatistics.of(torch.cat(features), extractor.features_identity)
     statistics.save(config.output / REAL, {"corpus": corpus.config, "split": "test", "resolution": config.resolution})
-    written = [config.output / name for name in (CLASSIFIER, JUDGE, REAL)]
+    written = [config.output / name for name in (CLASSIFIER, HELD_OUT, REAL)]
     size = sum(path.stat().st_size for path in written)
     print(", ".join(f"{path.name} {path.stat().st_size / 1e6:.1f} MB" for path in written), f"of {LIMIT / 1e6:.0f} MB")
     if size > LIMIT:

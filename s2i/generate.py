@@ -1,13 +1,14 @@
 """The command that paints recordings: `scripts/generate.sh recording.wav --output DIR`."""
 
+import itertools
 import os
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from tyro.conf import Positional
+from tyro.conf import Positional, UseAppendAction
 
 from datasets import cli
 from datasets.errors import InputError
@@ -15,6 +16,8 @@ from datasets.files import make_folder
 from datasets.recordings import Recording, read_each
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from s2i.model.pipeline import Pictures
     from s2i.model.session import Session
 
@@ -26,13 +29,14 @@ class GenerateConfig:
     """What is painted, how often, and where the pictures go."""
 
     recordings: Positional[tuple[Path, ...]] = ()
-    """Recordings (wav, flac, ogg, mp3; 0.3 to 30 s), or folders of them."""
+    """Recordings (wav, flac, ogg, mp3, m4a, aac, webm; 0.3 to 30 s), or folders of them."""
     microphone: bool = False
     """Record a description now, until silence or Enter."""
-    text: str = ""
-    """A description in English to paint from its words, without speech."""
+    text: UseAppendAction[tuple[str, ...]] = ()
+    """A description in English to paint from its words, without speech; may be given several times."""
     output: Path = Path("outputs")
-    """Folder for the pictures; NAME-64.png and so on, after the recording."""
+    """Folder for the pictures, by default `outputs` where you are; NAME-64.png and so on, after the recording. Other
+    pictures of that name stay, and the new ones are then called NAME-seed1-64.png, after the seed."""
     samples: int = 1
     """How many pictures of each recording; with several they are called NAME-1-64.png and so on."""
     seed: int = 0
@@ -41,9 +45,11 @@ class GenerateConfig:
     """The JSON that the page gives with a picture (scripts/app.sh), to paint that one again; name its recording too
     if it was spoken."""
     attention: bool = False
-    """Draw as NAME-attention.png which segment of speech painted which region (of the first sample)."""
+    """Draw as NAME-attention.png which segment of speech, or which word, painted which region (of the first sample)."""
     model: Path = Path("pretrained")
     """Folder with speech.safetensors and generator.safetensors (and damsm.safetensors, for --text)."""
+
+    here: ClassVar[tuple[str, ...]] = ("output",)
 
     def __post_init__(self) -> None:
         cli.check_range("samples", self.samples, 1, MAX_SAMPLES)
@@ -75,11 +81,15 @@ def generate(config: GenerateConfig) -> int:
     for description in _descriptions(config, failures):
         if session is None:  # the model is loaded once there is something to paint
             session = _open(config)
-        encoded = session.read(description) if isinstance(description, str) else session.hear(description.wave)
-        for note in encoded.notes:
-            print(f"note: {note}", file=sys.stderr)
-        name = name_of(encoded.parts) if isinstance(description, str) else description.name
-        _save(session.paint(encoded, config.seed, samples=config.samples), name, config)
+        if isinstance(description, str):
+            text = session.read(description)
+            for note in text.notes:
+                print(f"note: {note}", file=sys.stderr)
+            pictures = session.paint(text, config.seed, samples=config.samples)
+            _save(pictures, name_of(text.parts), config, seed=config.seed, words=text.parts)
+        else:
+            pictures = session.model(description.wave, samples=config.samples, seed=config.seed)
+            _save(pictures, description.name, config, seed=config.seed)
     return 2 if failures else 0
 
 
@@ -96,7 +106,8 @@ def replay(config: GenerateConfig, path: Path) -> int:
     session = _open(config)
     waves = [(str(place), audio.load(place)) for place in config.recordings]
     pictures, same = session.repaint(about, waves)
-    _save(pictures, path.stem, config)
+    typed = about.sources[0].text if len(about.sources) == 1 else ""
+    _save(pictures, path.stem, config, seed=about.seed, words=session.read(typed).parts if typed else ())
     if not same:
         print(
             f"note: {path}: the pixels differ from those of then, as they do where another machine or version of torch "
@@ -117,9 +128,9 @@ def _descriptions(config: GenerateConfig, failures: list[InputError]) -> "Iterat
         from s2i.model import microphone
 
         yield Recording(microphone.name(), microphone.record())
-    if config.text:
-        yield config.text
-    yield from read_each(config.recordings, failures)
+    yield from config.text
+    if config.recordings:
+        yield from read_each(config.recordings, failures)
 
 
 def _open(config: GenerateConfig) -> "Session":
@@ -129,15 +140,16 @@ def _open(config: GenerateConfig) -> "Session":
     return Session(config.model)
 
 
-def _save(pictures: "Pictures", name: str, config: GenerateConfig) -> None:
+def _save(pictures: "Pictures", name: str, config: GenerateConfig, *, seed: int, words: tuple[str, ...] = ()) -> None:
     """Save what was painted and print where; show the largest picture where the terminal can."""
+    title, name = name, _unused(pictures, name, config.output, seed)
     paths = pictures.save(config.output, name)
     largest = paths[-1]
-    if config.attention and pictures.attention and pictures.segments:
+    if config.attention and pictures.attention and (pictures.segments or words):
         from s2i.model.attention_figure import save_figure  # matplotlib is slow to import
 
         paths.append(config.output / f"{name}-attention.png")
-        save_figure(paths[-1], pictures, title=name)
+        save_figure(paths[-1], pictures, title=title, words=words)
     for path in paths:
         print(path, flush=True)
     if sys.stdout.isatty() and shows_pictures():
@@ -145,6 +157,29 @@ def _save(pictures: "Pictures", name: str, config: GenerateConfig) -> None:
 
         data = b64encode(largest.read_bytes()).decode()
         print(f"\033]1337;File=inline=1;width=40;preserveAspectRatio=1:{data}\a")
+
+
+def _unused(pictures: "Pictures", name: str, folder: Path, seed: int) -> str:
+    """A name under which no other pictures lie in a folder: `name`, or else with the seed, or else with a number."""
+    names = itertools.chain([name, f"{name}-seed{seed}"], (f"{name}-seed{seed}-{n}" for n in itertools.count(2)))
+    free = next(each for each in names if all(_is_or_may_be(*file) for file in pictures.files(folder, each)))
+    if free != name:
+        print(f"note: {folder / name}: other pictures have this name; the new ones are called {free}", file=sys.stderr)
+    return free
+
+
+def _is_or_may_be(path: Path, pixels: "np.ndarray") -> bool:
+    """Whether a file is not there, or shows just these `pixels` [S, S, 3]."""
+    if not os.path.lexists(path):
+        return True
+    import numpy as np
+
+    from datasets import picture_file
+
+    try:
+        return np.array_equal(np.asarray(picture_file.decode(picture_file.read(path), str(path))), pixels)
+    except InputError:  # it is something else
+        return False
 
 
 def shows_pictures() -> bool:

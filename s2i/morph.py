@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from tyro.conf import Positional
 
@@ -22,9 +22,9 @@ class MorphConfig:
     """Between which descriptions, and how finely."""
 
     recordings: Positional[tuple[Path, ...]] = ()
-    """Two recordings (wav, flac, ogg, mp3; 0.3 to 30 s)."""
+    """Two recordings (wav, flac, ogg, mp3, m4a, aac, webm; 0.3 to 30 s)."""
     output: Path = Path("outputs/morph.png")
-    """Where the strip goes (.png or .jpg): a column for each step, a row for each sample."""
+    """Where the strip goes (.png or .jpg), by default in `outputs` where you are; a column a step, a row a sample."""
     steps: int = 7
     """Pictures from one to the other, both included; 2 shows what the words alone change."""
     samples: int = 1
@@ -33,6 +33,8 @@ class MorphConfig:
     """Side in px of each picture."""
     seed: int = 0
     """Chooses the noise; the same seed gives the same pictures."""
+    here: ClassVar[tuple[str, ...]] = ("output",)
+
     model: Path = Path("pretrained")
     """Folder with speech.safetensors and generator.safetensors."""
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from attngan.training.gan_config import GanConfig
 from datasets import cli
+from datasets.files import require_file
 
 # For two CPU cores and some hours: one stage after the other, since all four at once cost too much on a CPU. Each run
 # starts from the one before, whose stages mostly stay as they are. The first run paints written captions, so that
@@ -13,13 +14,18 @@ CPU_64_TEXT = GanConfig(
     run=Path("runs/gan-64-text"),
     condition="text",
     stages=1,
-    widths=(16, 16, 12, 8),
+    widths=(32, 24, 16, 12),
     blocks=(1,),
     discriminator_widths=(32, 24, 16, 8),
+    feature_discriminator="joint",
+    damsm_weight=0.0,
     augmentation=("translation",),
-    batch_size=16,
-    pictures=170_000,
+    batch_size=32,
+    pictures=1_000_000,
     final_rate=1.0,
+    validate_every=16_000,
+    grid_every=8_000,
+    checkpoint_every=4_000,
 )
 CPU_64 = replace(
     CPU_64_TEXT,
@@ -99,6 +105,25 @@ GPU_512 = replace(
     batch_size=32,
     pictures=1_000_000,
 )
+# One GPU for some minutes: from written captions on a corpus of small pictures, in pieces; the same command goes on.
+GPU_SHORT = GanConfig(
+    corpus=Path("data/cub-small.h5"),
+    run=Path("runs/gan-short"),
+    damsm=Path("runs/damsm-short/best.safetensors"),
+    condition="text",
+    stages=2,
+    widths=(64, 48),
+    discriminator_widths=(64, 48),
+    augmentation=("translation",),
+    feature_size=128,
+    batch_size=64,
+    pictures=2_000_000,
+    final_rate=1.0,
+    minutes=8.0,
+    validate_every=100_000,
+    checkpoint_every=20_000,
+    log_every=6_400,
+)
 
 PRESETS = {
     "cub": GanConfig(),
@@ -110,6 +135,7 @@ PRESETS = {
     "cpu-512": CPU_512,
     "gpu-256": GPU_256,
     "gpu-512": GPU_512,
+    "gpu-short": GPU_SHORT,
     "tiny": GanConfig(
         corpus=Path("data/tiny.h5"),
         run=Path("runs/tiny-gan"),
@@ -123,6 +149,7 @@ PRESETS = {
         discriminator_widths=(8,),
         discriminator_max_width=32,
         feature_width=8,
+        observer="none",
         pictures=1_600,
         batch_size=8,
         ema_pictures=300,
@@ -149,6 +176,9 @@ def train(config: GanConfig) -> Path:
     from attngan.training import gan
     from s2i.model.speech_encoder import load_speech_encoder
 
+    require_file(config.damsm, "DAMSM", maker="scripts/train_damsm.sh")
+    if config.condition == "speech":
+        require_file(config.sen, "speech encoder", maker="scripts/train_sen.sh")
     image, about = encoders.load_image_encoder(config.damsm)
     gammas = {name: float(about["config"][name]) for name in ("gamma1", "gamma2", "gamma3")}
     caption, vocabulary = (

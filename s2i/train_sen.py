@@ -5,6 +5,9 @@ from pathlib import Path
 
 from attngan.training.damsm_config import DamsmTrainingConfig
 from datasets import cli
+from datasets.files import require_file
+
+FRONTS = ("speech", "utterance")
 
 
 @dataclass(frozen=True)
@@ -21,7 +24,11 @@ class SenConfig(DamsmTrainingConfig):
     """Weight of the species term (S2IGAN's distinctive loss); 0 to train without species."""
     teacher_weight: float = 20.0
     """Weight of the distance to the sentence that DAMSM's text encoder makes of what is said, where the corpus has the
-    words and DAMSM was trained on words; 0 to train against pictures alone."""
+    words and DAMSM was trained on words; 0, as the next two, to train against pictures alone."""
+    teacher_words_weight: float = 2.0
+    """Weight of the distance of the segments to the words of DAMSM's text encoder, where there is a teacher."""
+    transcript_weight: float = 1.0
+    """Weight of the segments saying the words in their order, where there is a teacher."""
     pictures: int = 580_000
     """Budget: how many pictures are seen in all."""
     width: int = 160
@@ -30,12 +37,28 @@ class SenConfig(DamsmTrainingConfig):
     """Channels of the convolutions at 12.5 Hz."""
     segments: int = 32
     """The most segments that a recording becomes."""
-    segment_frames: int = 3
+    segment_frames: int = 2
     """Frames of 80 ms that make a segment, unless that gives too many segments."""
+    dilations: tuple[int, ...] = (1, 2, 4, 8, 1)
+    """Of the residual convolutions at 12.5 Hz, one each."""
+    init: Path | None = None
+    """A trained speech encoder to begin from, as far as its weights fit; by default from nothing."""
+    picture_size: int = 0
+    """Side in px that pictures are seen at in training; 0 for the size of DAMSM's trunk. A smaller one has fewer
+    regions and costs less; DAMSM must have been trained at it."""
+    front: str = "speech"
+    """speech: hears what is said and nothing of pauses; utterance: normalises over all frames, silence included."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         cli.check_range("teacher_weight", self.teacher_weight, 0, 1000)
+        cli.check_range("teacher_words_weight", self.teacher_words_weight, 0, 1000)
+        cli.check_range("transcript_weight", self.transcript_weight, 0, 1000)
+        cli.check_choice("front", self.front, FRONTS)
+        for dilation in self.dilations:
+            cli.check_range("dilations", dilation, 1, 64)
+        if self.picture_size:
+            cli.check_range("picture_size", self.picture_size, 32, 1024)
         cli.check_range("width", self.width, 4, 4096)
         cli.check_range("hidden", self.hidden, 4, 4096)
         cli.check_range("segments", self.segments, 1, 32)
@@ -77,16 +100,25 @@ def train(config: SenConfig) -> Path:
     from attngan.evaluation import retrieval
     from attngan.networks import encoders
     from attngan.training import damsm
-    from s2i.model.speech_encoder import SPEECH_KIND, SpeechEncoder, load_speech_encoder
+    from s2i.model.speech_encoder import SPEECH_KIND, SpeechEncoder, load_speech_encoder, start_from
 
+    require_file(config.damsm, "DAMSM", maker="scripts/train_damsm.sh")
     image, about = encoders.load_image_encoder(config.damsm)
     teacher = None
-    if config.teacher_weight and about["caption"] == "text" and _has_words(config.corpus):
-        teacher = damsm.Teacher(*encoders.load_text_encoder(config.damsm), config.teacher_weight)
+    weights = (config.teacher_weight, config.teacher_words_weight, config.transcript_weight)
+    if any(weights) and about["caption"] == "text" and _has_words(config.corpus):
+        teacher = damsm.Teacher(*encoders.load_text_encoder(config.damsm), *weights)
+    retrieval.tell_if_untested(config.corpus, speech=True)
     torch.manual_seed(config.seed)
     speech = SpeechEncoder(
-        width=config.width, hidden=config.hidden, segments=config.segments, segment_frames=config.segment_frames
+        width=config.width,
+        hidden=config.hidden,
+        segments=config.segments,
+        segment_frames=config.segment_frames,
+        dilations=config.dilations,
+        front=config.front,
     )
+    begun = str(config.init) if config.init and start_from(speech, config.init) else None
     best = damsm.train(
         config,
         image,
@@ -94,9 +126,15 @@ def train(config: SenConfig) -> Path:
         kind=SPEECH_KIND,
         vocabulary=None,
         image_frozen=True,
-        description={"speech": speech.arguments, "damsm": str(config.damsm), "teacher": teacher is not None},
+        description={
+            "speech": speech.arguments,
+            "damsm": str(config.damsm),
+            "teacher": teacher is not None,
+            "init": begun,
+        },
         teacher=teacher,
-        may_change=("threads",),
+        may_change=("threads", "cache"),
+        sizes=(config.picture_size,) if config.picture_size else (),
     )
     retrieval.measure(config, image, load_speech_encoder(best), vocabulary=None, rounds=1)
     return best

@@ -15,20 +15,19 @@ class TranscribeConfig:
     """What is transcribed, and by what."""
 
     recordings: Positional[tuple[Path, ...]] = ()
-    """Recordings (wav, flac, ogg, mp3; 0.3 to 30 s), or folders of them."""
+    """Recordings (wav, flac, ogg, mp3, m4a, aac, webm; 0.3 to 30 s), or folders of them."""
     corpus: Path = Path("data/cub.h5")
     """Corpus whose training captions tell which words to expect; what is learnt is kept beside it (cub.recogniser).
     Where the default one is not there, the shipped pretrained/recogniser listens."""
     model: Path | None = None
-    """A folder to take as it is instead: a recogniser kept by an earlier call, or a downloaded Whisper model."""
+    """A folder to take as it is instead: a recogniser kept by an earlier call, or a downloaded Whisper model (of
+    CTranslate2 or transformers); or `whisper`, the tiny.en that requirements-whisper.txt installs."""
 
 
 def main(arguments: list[str]) -> int:
     """Print name, tab and words of every recording that the command line names; 2 if any is not one, else 0."""
     description = "Write down spoken descriptions: for every recording its name, a tab, and its words."
     config = cli.parse_tool(TranscribeConfig, arguments, description=description)
-    if not config.recordings:
-        raise InputError("recordings: none given; name at least one recording, or a folder of them")
     failures: list[InputError] = []
     listener = None
     for recording in read_each(config.recordings, failures):

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Trains what pictures are scored by, a held-out judge and a classifier, and packs both; goes on where it stopped.
+# Trains what pictures are scored by, a held-out judge and two classifiers, and packs them; goes on where it stopped.
 #   scripts/train_evaluators.sh [CORPUS [FOLDER]]
 # CORPUS is data/cub.h5 by default. FOLDER gets the weights (outputs/evaluators); name pretrained/evaluators to replace
 # the shipped ones. --dry-run prints the commands.
@@ -14,3 +14,5 @@ step "$python" -m s2i.train_damsm --corpus "$corpus" --run "$root/runs/judge" --
 step "$python" -m s2i.train_classifier --corpus "$corpus" --run "$root/runs/classifier" --pictures 200000
 step "$python" -m s2i.export_evaluators --corpus "$corpus" --classifier "$root/runs/classifier/classifier.safetensors" \
     --judge "$root/runs/judge/best.safetensors" --output "${2:-$root/outputs/evaluators}"
+# The classifier on the frozen features of an observer that no generator is trained against.
+step "$python" -m s2i.fit_species_head --corpus "$corpus" --output "${2:-$root/outputs/evaluators}"

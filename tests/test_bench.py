@@ -99,7 +99,7 @@ def test_points_vary_one_thing_at_a_time():
 
 def test_ours_is_narrower_than_the_reference_at_the_end_alone():
     with torch.device("meta"):
-        ours, published = Discriminator(side=512, width=16), reference.Discriminator(512)
+        ours, published = Discriminator(resolution=512, width=16), reference.Discriminator(512)
     assert parameters(ours) < parameters(published) / 10
 
 

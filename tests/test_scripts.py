@@ -61,7 +61,8 @@ def test_training_the_shipped_model_must_be_asked_for():
     assert done.returncode == 2
     assert "train_shipped.sh cpu" in done.stderr
     done = run(str(ROOT / "scripts/train_shipped.sh"), "tpu")
-    assert (done.returncode, done.stderr) == (2, "error: tpu: unknown; give cpu or gpu\n")
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: tpu: unknown; give cpu, ")
 
 
 @pytest.mark.parametrize(
@@ -69,8 +70,8 @@ def test_training_the_shipped_model_must_be_asked_for():
     [
         (["train_shipped.sh", "cpu"], 10, ROOT / "outputs/model"),
         (["train_shipped.sh", "gpu", "pretrained"], 6, "pretrained"),
-        (["train_evaluators.sh"], 3, ROOT / "outputs/evaluators"),
-        (["train_evaluators.sh", "data/own.h5", "mine"], 3, "mine"),
+        (["train_evaluators.sh"], 4, ROOT / "outputs/evaluators"),
+        (["train_evaluators.sh", "data/own.h5", "mine"], 4, "mine"),
         (["measure_drawn.sh", "elsewhere"], 6, "elsewhere/drawn.json"),
     ],
 )

@@ -19,7 +19,8 @@ from datasets.captions import Vocabulary
 from datasets.errors import InputError
 from datasets.files import sha256
 
-CLASSIFIER, JUDGE, REAL = "classifier.safetensors", "judge.safetensors", "real.safetensors"
+CLASSIFIER, HELD_OUT, REAL = "classifier.safetensors", "judge.safetensors", "real.safetensors"
+HEAD = "species-head.safetensors"  # of the observer
 REAL_KIND = "real-statistics"
 KEPT = 1000  # features of real photographs that are shipped, for the kernel distance
 
@@ -136,17 +137,17 @@ class Evaluators:
     Args:
         extractor: for the Inception Score and the distances.
         matcher: the encoder that training used.
-        judge: one that no generator was trained with.
+        held_out_matcher: one that no generator was trained with.
     """
 
-    def __init__(self, extractor: Extractor, matcher: Matcher, judge: Matcher) -> None:
-        self.extractor, self.matcher, self.judge = extractor, matcher, judge
+    def __init__(self, extractor: Extractor, matcher: Matcher, held_out_matcher: Matcher) -> None:
+        self.extractor, self.matcher, self.held_out_matcher = extractor, matcher, held_out_matcher
         self.device = torch.device("cpu")
 
     def to(self, device: torch.device) -> "Evaluators":
         """The same, on a device."""
         self.device = device
-        for part in (self.extractor, self.matcher, self.judge):
+        for part in (self.extractor, self.matcher, self.held_out_matcher):
             part.to(device)
         return self
 
@@ -160,19 +161,19 @@ class Evaluators:
         Raises:
             InputError: if a file is missing, damaged, or something else.
         """
-        return cls(extractor or SpeciesExtractor(folder / CLASSIFIER), Matcher(damsm), Matcher(folder / JUDGE))
+        return cls(extractor or SpeciesExtractor(folder / CLASSIFIER), Matcher(damsm), Matcher(folder / HELD_OUT))
 
     @property
     def identity(self) -> str:
         """Tells these evaluators from others."""
-        return "-".join(part.identity for part in (self.extractor, self.matcher, self.judge))
+        return "-".join(part.identity for part in (self.extractor, self.matcher, self.held_out_matcher))
 
     @torch.no_grad()
     def look(self, pictures: Tensor) -> Observations:
         """What is seen in pictures [N, 3, S, S] in [-1, 1] of any size and device; on the CPU."""
         pictures = pictures.to(self.device)
         features, probabilities = (part.cpu() for part in self.extractor(pictures))
-        matched, judged = self.matcher.look(pictures), self.judge.look(pictures)
+        matched, judged = self.matcher.look(pictures), self.held_out_matcher.look(pictures)
         return Observations(features, probabilities, matched, judged, colours.colour_shares(pictures.cpu()))
 
 

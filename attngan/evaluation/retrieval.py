@@ -1,8 +1,10 @@
 """How well trained encoders find the picture of a caption, on a corpus."""
 
 import json
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -13,9 +15,9 @@ from attngan.runtime.ranks import ALONE, Ranks, rank_here
 from datasets import cli
 from datasets.captions import Vocabulary
 from datasets.corpus import Corpus, Speakers
-from datasets.errors import InputError
 from datasets.files import write_text
 from datasets.loader import Loader, to_unit
+from datasets.rows import SPLITS
 
 
 @torch.no_grad()
@@ -47,10 +49,40 @@ def embed(
     return torch.cat(pooled), torch.cat(sentences).view(rounds, len(loader), -1), torch.cat(species)
 
 
+def measurable(corpus: Corpus, *, speech: bool) -> dict[str, Speakers]:
+    """What `measure` can measure on a corpus, by the names that it gives the results, with who speaks.
+
+    A corpus of own recordings knows no unheard voices, and may have no test split at all.
+    """
+    pictures = np.flatnonzero(corpus.split == SPLITS.index("test"))  # which may be none
+    if not speech:
+        return {"text": "all"} if np.isin(corpus.caption_picture, pictures).any() else {}
+    kinds: dict[str, Speakers] = {
+        "seen_voices": "training",
+        "unseen_voices": "held-out voices",
+        "unseen_engines": "held-out engines",
+    }
+    spoken = {name: corpus.recordings_by_picture(speakers) for name, speakers in kinds.items()}
+    return {name: kinds[name] for name, owned in spoken.items() if any(len(owned[index]) for index in pictures)}
+
+
+def tell_if_untested(path: Path, *, speech: bool) -> None:
+    """Say before a training begins that there will be no test figures, if the corpus has nothing to measure them on."""
+    if rank_here() > 0:
+        return
+    corpus = Corpus(path)
+    if not measurable(corpus, speech=speech):
+        what = "recordings" if speech else "captions"
+        print(f"{path}: no picture of the test split has {what}, so the trained weights will have no test figures")
+    corpus.close()
+
+
 def measure(
     config: Any, image: ImageEncoder, caption: Any, *, vocabulary: Vocabulary | None, rounds: int
 ) -> dict[str, dict[str, float]]:
-    """Retrieval on the test species, for recordings in heard and in unheard voices apart; printed and in results.json.
+    """Retrieval on the test species, printed and in results.json.
+
+    For recordings in heard voices, in unheard voices of heard engines, and in those of unheard engines apart.
 
     Of several processes that trained together, the first measures.
 
@@ -58,27 +90,14 @@ def measure(
         config: of the job that trained the two; its corpus and run folder are used, and it is written there as well.
         vocabulary: for captions as words; None for recordings.
         rounds: captions of each picture.
-
-    Raises:
-        InputError: if the corpus has no test split.
     """
     if rank_here() > 0:
         return {}
     corpus = Corpus(config.corpus)
-    speech = vocabulary is None
-    kinds: dict[str, Speakers] = {"text": "all"}
-    if speech:
-        kinds = {"seen_voices": "training", "unseen_voices": "held-out"}
     found = {}
-    for name, speakers in kinds.items():
-        try:
-            loader = Loader(
-                corpus, "test", batch_size=64, size=image.trunk.size, words=vocabulary, speech=speech, speakers=speakers
-            )
-        except InputError:
-            if name == "unseen_voices":  # a corpus of own recordings knows no unheard voices
-                continue
-            raise
+    for name, speakers in measurable(corpus, speech=vocabulary is None).items():
+        size, speech = image.trunk.size, vocabulary is None
+        loader = Loader(corpus, "test", batch_size=64, size=size, words=vocabulary, speech=speech, speakers=speakers)
         device = next(image.parameters()).device
         found[name] = metrics.retrieval(*embed(image.eval(), caption.eval().to(device), loader, rounds, device))
     write_text(

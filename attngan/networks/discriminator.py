@@ -5,7 +5,7 @@ A second kind sees a picture through the eyes of a frozen image encoder, a third
 
 from collections.abc import Callable
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +13,7 @@ from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import spectral_norm
 
 from attngan.networks.condition import DIMENSION
-from attngan.networks.image_encoder import InceptionTrunk, ScratchTrunk, resize
+from attngan.networks.image_encoder import TrunkFeatures, resize
 
 Wrap = Callable[[nn.Module], nn.Module]
 
@@ -49,8 +49,15 @@ class ConditionalDiscriminator(nn.Module):
 
     def forward(self, pictures: Tensor, sentence: Tensor) -> Logits:
         """Judge pictures [B, 3, S, S] with sentences [B, D]."""
-        features = self.features(pictures)
+        return self.logits(self.features(pictures), sentence)
+
+    def logits(self, features: Tensor, sentence: Tensor) -> Logits:
+        """Judge features that `features` gave, with sentences [B, D]."""
         return Logits(self.unconditional(features).flatten(), self.judge(features, sentence))
+
+    def look(self, pictures: Tensor) -> tuple[Tensor, TrunkFeatures | None]:
+        """`features`, and what a frozen trunk saw on the way, where one with several outputs is looked through."""
+        return self.features(pictures), None
 
     def normalise_weights(self) -> None:
         """Inside `parametrize.cached()`: one power iteration of every convolution in float32, outside of autocast."""
@@ -115,43 +122,75 @@ class FeatureDiscriminator(ConditionalDiscriminator):
 
     Args:
         trunk: of the image encoder; stays frozen and is not among the weights of this network.
+        size: side in px that pictures are brought to for it; None for its own.
         width: channels that each scale is brought to.
         spectral: whether to normalise the weights.
     """
 
+    trunk: "_Necks"
+
     def __init__(
         self,
-        trunk: ScratchTrunk | InceptionTrunk,
+        trunk: Any,
         *,
+        size: int | None = None,
         width: int = 64,
         dimension: int = DIMENSION,
         spectral: bool = True,
     ) -> None:
         wrap = _wrap(spectral)
-        super().__init__(_Necks(trunk, width, wrap), width * len(trunk.levels), dimension=dimension, wrap=wrap)
+        super().__init__(
+            _Necks(trunk, width, wrap, size or trunk.size), width * len(trunk.levels), dimension=dimension, wrap=wrap
+        )
+
+    def look(self, pictures: Tensor) -> tuple[Tensor, TrunkFeatures | None]:
+        maps, seen = look_through(self.trunk.frozen, resize(pictures, self.trunk.size))
+        return self.trunk.judge_maps(maps), seen
 
 
 class _Necks(nn.Module):
     """Brings each level of a frozen trunk to [B, width, 4, 4] and puts them side by side."""
 
-    def __init__(self, trunk: ScratchTrunk | InceptionTrunk, width: int, wrap: Wrap) -> None:
+    def __init__(self, trunk: Any, width: int, wrap: Wrap, size: int) -> None:
         super().__init__()
         self._frozen = (trunk,)  # in a tuple, where it is neither saved nor trained nor put into training mode
-        self.resolutions = [4 * 2 ** max(0, (resolution // 4).bit_length() - 1) for resolution in trunk.levels]
+        self.size = size
+        shapes = levels_at(trunk, size)
+        self.resolutions = [4 * 2 ** max(0, (resolution // 4).bit_length() - 1) for resolution, _ in shapes]
         self.necks = nn.ModuleList()
-        for resolution, channels in zip(self.resolutions, trunk.levels.values(), strict=True):
+        for resolution, (_, channels) in zip(self.resolutions, shapes, strict=True):
             halvings = resolution.bit_length() - 3
             layers: list[nn.Module] = [wrap(nn.Conv2d(channels, width, 1)), nn.LeakyReLU(0.2)]
             self.necks.append(nn.Sequential(*layers, *[x for _ in range(halvings) for x in _halve(width, width, wrap)]))
 
+    @property
+    def frozen(self) -> Any:
+        """The trunk."""
+        return self._frozen[0]
+
     def forward(self, pictures: Tensor) -> Tensor:
-        (trunk,) = self._frozen
-        maps = trunk.maps(resize(pictures, trunk.size))
-        sized = [
-            nn.functional.adaptive_avg_pool2d(x, resolution)
-            for x, resolution in zip(maps, self.resolutions, strict=True)
-        ]
+        return self.judge_maps(self.frozen.maps(resize(pictures, self.size)))
+
+    def judge_maps(self, maps: list[Tensor]) -> Tensor:
+        """What `forward` gives, of maps of the trunk that were computed before."""
+        pairs = zip(maps, self.resolutions, strict=True)
+        sized = [nn.functional.adaptive_avg_pool2d(x, resolution) for x, resolution in pairs]
         return torch.cat([neck(x) for neck, x in zip(self.necks, sized, strict=True)], 1)
+
+
+def look_through(trunk: Any, pictures: Tensor) -> tuple[list[Tensor], TrunkFeatures | None]:
+    """Maps of a frozen trunk, with its features for the image encoder where one look gives both."""
+    both = getattr(trunk, "maps_and_features", None)
+    return both(pictures) if both is not None else (trunk.maps(pictures), None)
+
+
+def levels_at(trunk: Any, size: int) -> list[tuple[int, int]]:
+    """(side, channels) of a frozen trunk's maps for pictures of `size` px."""
+    if size == trunk.size:
+        return list(trunk.levels.items())
+    weight = next(iter([*trunk.parameters(), *trunk.buffers()]))
+    with torch.no_grad():
+        return [(x.shape[-1], x.shape[1]) for x in trunk.maps(torch.zeros(1, 3, size, size, device=weight.device))]
 
 
 def _wrap(spectral: bool) -> Wrap:

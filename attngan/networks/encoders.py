@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import nn
 
+from attngan.networks import trunks
 from attngan.networks.condition import Condition, concatenate
 from attngan.networks.image_encoder import ImageEncoder, InceptionTrunk, ScratchTrunk
 from attngan.networks.text_encoder import TextEncoder
@@ -17,10 +18,23 @@ DAMSM_KIND = "damsm"
 
 
 def build_image_encoder(description: dict[str, Any]) -> ImageEncoder:
-    """An image encoder with fresh weights from {"trunk": "scratch" or "inception", ...}."""
+    """An image encoder with fresh projections, from {"trunk": scratch, inception, efficientnet or timm's name, ...}.
+
+    Raises:
+        InputError: if the weights of the trunk are missing, or are not those that the description names.
+    """
     if description["trunk"] == "inception":
         weights = description.get("weights")
         return ImageEncoder(InceptionTrunk(Path(weights) if weights else None))
+    if description["trunk"] != "scratch":
+        file = description.get("weights") or description.get("file")
+        trunk = trunks.build(
+            description["trunk"],
+            size=description["size"],
+            weights=Path(file) if file else None,
+            checksum=description.get("checksum"),
+        )
+        return ImageEncoder(trunk, dropout=description.get("dropout", 0.2))
     arguments = {name: description[name] for name in ("size", "width")}
     return ImageEncoder(ScratchTrunk(blocks=tuple(description["blocks"]), **arguments))
 
@@ -56,7 +70,11 @@ def load_text_encoder(path: Path) -> tuple[TextEncoder, Vocabulary]:
         raise InputError(f"{path}: this DAMSM was trained without text; give one trained with --modality text")
     words = {"words": checkpoint.part(description, "vocabulary", path)}
     vocabulary = checkpoint.build(Vocabulary, {"vocabulary": words}, "vocabulary", path)
-    arguments = {"n_words": len(vocabulary), "cell": description.get("cell", "lstm")}
+    arguments = {
+        "n_words": len(vocabulary),
+        "cell": description.get("cell", "lstm"),
+        "embedding": description.get("embedding", 300),
+    }
     encoder = checkpoint.build(TextEncoder, {"caption": arguments}, "caption", path)
     _load_half(path, DAMSM_KIND, "caption", encoder, state)
     return encoder, vocabulary

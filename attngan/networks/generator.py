@@ -15,7 +15,8 @@ from attngan.networks.attention import attend_words
 from attngan.networks.condition import DIMENSION, Condition
 from attngan.networks.layers import ConditioningAugmentation, ResidualBlock, UpBlock
 from attngan.runtime import checkpoint
-from attngan.runtime.device import SINGLE, autocast
+from attngan.runtime.device import autocast
+from attngan.runtime.training_options import SINGLE
 from datasets.errors import InputError
 
 GENERATOR_KIND = "generator"

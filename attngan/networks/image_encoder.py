@@ -148,9 +148,7 @@ class ImageEncoder(nn.Module):
         dropout: of the pooled feature, while training.
     """
 
-    def __init__(
-        self, trunk: ScratchTrunk | InceptionTrunk, *, dimension: int = DIMENSION, dropout: float = 0.2
-    ) -> None:
+    def __init__(self, trunk: Any, *, dimension: int = DIMENSION, dropout: float = 0.2) -> None:
         super().__init__()
         self.trunk = trunk
         self.project_local = nn.Conv2d(trunk.local_channels, dimension, 1, bias=False)

@@ -1,6 +1,7 @@
 """Files of weights: one safetensors file with a description in its header, which loads without executing code."""
 
 import json
+import re
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,7 +17,8 @@ from datasets.errors import InputError
 from datasets.files import replacing, require_file
 from datasets.json_file import parse_json
 
-FORMAT = 1  # of the files written by `save`
+FORMAT = 2  # of the files written by `save`
+UNSIGNED = 1  # files of this format have no checksum
 CHECKSUM = "crc32"
 
 Built = TypeVar("Built")
@@ -42,10 +44,11 @@ def save(path: str | Path, state: Any, description: dict[str, Any]) -> None:
         return value
 
     header = json.dumps({"format": FORMAT, "state": strip(state, ""), **description}, default=str)
-    metadata = {"description": header, CHECKSUM: _checksum(header, tensors)}
+    # Within the description, since safetensors would write two entries in any order.
+    signed = f'{header[:-1]}, "{CHECKSUM}": "{_checksum(header, tensors)}"}}'
     with replacing(path) as temporary:
         try:
-            save_file(tensors, temporary, metadata=metadata)
+            save_file(tensors, temporary, metadata={"description": signed})
         except safetensors.SafetensorError as error:  # how it reports that the disk is full
             raise OSError(str(error)) from error
         temporary.chmod(0o644)  # it writes files that only their owner may read
@@ -77,7 +80,7 @@ def load(path: str | Path, kind: str) -> tuple[Any, dict[str, Any]]:
         raise InputError(f"{path}: holds a {header.get('kind')}, not a {kind}; give the other file")
     with _telling(path):
         tensors = load_file(path)
-    if wanted is not None and _checksum(text, tensors) != wanted:
+    if header["format"] != UNSIGNED and _checksum(text, tensors) != wanted:
         raise InputError(f"{path}: is not what was written into it; copy or train it again")
 
     def restore(value: Any) -> Any:
@@ -107,7 +110,9 @@ def _metadata(path: str | Path, kind: str) -> tuple[str, str | None]:
     require_file(path, f"{kind} checkpoint")
     with _telling(path), safetensors.safe_open(path, "pt") as file:
         metadata = file.metadata() or {}
-    return metadata.get("description", "{}"), metadata.get(CHECKSUM)
+    text = str(metadata.get("description", "{}"))
+    signature = re.search(rf', "{CHECKSUM}": "([0-9a-f]{{8}})"}}$', text)
+    return (f"{text[: signature.start()]}}}", signature[1]) if signature else (text, None)
 
 
 def _header(path: str | Path, text: str) -> dict[str, Any]:
@@ -115,7 +120,7 @@ def _header(path: str | Path, text: str) -> dict[str, Any]:
         header = parse_json(text, dict)
     if "format" not in header:
         raise InputError(f"{path}: holds weights, but not of this program; give a file that its training wrote")
-    if header["format"] != FORMAT:
+    if header["format"] not in (UNSIGNED, FORMAT):
         raise InputError(
             f"{path}: written in format {header['format']}, this code reads {FORMAT}; train it again or use the "
             "version of the code that wrote it"

@@ -2,11 +2,9 @@
 
 import torch
 
-from attngan.runtime.training_options import PRECISIONS
+from attngan.runtime.training_options import HALF, PRECISIONS
 from datasets.cli import check_choice
 from datasets.errors import InputError
-
-HALF, SINGLE = PRECISIONS
 
 
 def find_device(name: str) -> torch.device:

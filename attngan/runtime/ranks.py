@@ -93,6 +93,14 @@ class Ranks:
         self._talk(lambda: dist.all_reduce(total))
         return dict(zip(values, (total / self.world).tolist(), strict=True))
 
+    def any(self, here: bool) -> bool:
+        """Whether it is so in one of the processes at least."""
+        if self.world == 1:
+            return here
+        count = torch.tensor(float(here), device="cuda" if dist.get_backend() == "nccl" else "cpu")
+        self._talk(lambda: dist.all_reduce(count))
+        return bool(count > 0)
+
     def average_gradients(self, weights: Iterable[nn.Parameter]) -> None:
         """Give every process the mean of the gradients that each got of its own share."""
         if self.world == 1:

@@ -2,8 +2,10 @@
 
 import dataclasses
 import json
+import math
 import sys
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -85,7 +87,8 @@ class Run:
                 old[now] = old.pop(before)
         for field in dataclasses.fields(self.config):  # an option that was not there yet was as its default is
             old.setdefault(field.name, json.loads(json.dumps(field.default, default=str)))
-        free = {"run", "pictures", "checkpoint_every", "log_every", "grid_every", "validate_every", *may_change}
+        intervals = {"checkpoint_every", "log_every", "grid_every", "validate_every"}
+        free = {"run", "pictures", "minutes", *intervals, *may_change}
         changed = [name for name in new if name not in free and old.get(name) != new[name]]
         if changed:
             name = changed[0]
@@ -235,7 +238,7 @@ def training_loop(
     batch_size: int,
     every: Sequence[tuple[int, Callable[[], None]]],
 ) -> None:
-    """The loop of every job: step, log, whatever is due, checkpoint, until the budget is spent.
+    """The loop of every job: step, log, whatever is due, checkpoint, until the budget is spent, or the job's `minutes`.
 
     Args:
         step: one optimisation step on a batch; returns scalars to log.
@@ -246,12 +249,15 @@ def training_loop(
         InputError: if a loss stops being finite; the last checkpoint is kept.
     """
     iterator = iter(batches)
+    minutes = run.config.minutes
+    end = time.monotonic() + 60 * minutes if minutes else math.inf
     with run.progress() as bar:
         while run.position < run.config.pictures:
             values = step(next(iterator))
             run.position += batch_size
             bar.update(batch_size)
-            finished = run.position >= run.config.pictures
+            late = bool(minutes) and run.ranks.any(time.monotonic() >= end)
+            finished = run.position >= run.config.pictures or late
             keep = finished or run.due(run.config.checkpoint_every, batch_size)
             log = run.due(run.config.log_every, batch_size)
             actions = [action for interval, action in every if finished or run.due(interval, batch_size)]
@@ -270,6 +276,8 @@ def training_loop(
                 action()
             if keep:
                 run.save(state())
+            if late:
+                break
 
 
 def describe(config: Any, **more: Any) -> dict[str, Any]:

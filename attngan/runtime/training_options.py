@@ -7,7 +7,8 @@ from typing import ClassVar
 
 from datasets import cli
 
-PRECISIONS = ("bf16-mixed", "32-true")
+SINGLE, HALF = "32-true", "bf16-mixed"  # as lightning-fabric calls them
+PRECISIONS = (HALF, SINGLE)
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class TrainingOptions(JobOptions):
     """The corpus, made by scripts/prepare_cub.sh."""
     pictures: int = 600_000
     """Budget: how many pictures are seen in all."""
+    minutes: float = 0.0
+    """Stop after so many minutes, with a checkpoint from which the same command goes on; 0 for the whole budget."""
     batch_size: int = 64
     """Pictures in a step, of all processes together."""
     ema_pictures: float = 10_000
@@ -54,5 +57,6 @@ class TrainingOptions(JobOptions):
         cli.check_range("batch_size", self.batch_size, 2, 65_536)
         for name in ("pictures", "ema_pictures", "validate_every", "checkpoint_every", "log_every"):
             cli.check_range(name, getattr(self, name), 1)
+        cli.check_range("minutes", self.minutes, 0, 1e6)
         cli.check_range("threads", self.threads, 0, 1024)
         cli.check_choice("precision", self.precision, PRECISIONS)

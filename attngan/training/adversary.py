@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from attngan.networks.discriminator import ConditionalDiscriminator
+from attngan.networks.image_encoder import TrunkFeatures
 from attngan.runtime import checkpoint
 from attngan.runtime.optimisation import set_learning_rate
 from attngan.runtime.ranks import ALONE, Ranks
@@ -202,15 +203,28 @@ class Adversary:
         """The pictures as a discriminator sees them; close-ups come from random places already."""
         return pictures if name == TEXTURE else diff_augment(pictures, self.policy, generator, self.ranks)
 
-    def generator_loss(self, fake: Pictures, sentence: Tensor, generator: torch.Generator) -> Tensor:
-        """What the generator pays for being found out, summed over discriminators, which get no gradients."""
+    def generator_loss(
+        self,
+        fake: Pictures,
+        sentence: Tensor,
+        generator: torch.Generator,
+        seen: list[TrunkFeatures] | None = None,
+    ) -> Tensor:
+        """What the generator pays for being found out, summed over discriminators, which get no gradients.
+
+        Args:
+            seen: what a frozen trunk saw in the last pictures is appended here, so that nobody has to look again.
+        """
         self.networks.requires_grad_(False)
         total = torch.zeros((), device=sentence.device)
         for name, network in self.discriminators.items():
             with parametrize.cached():
                 network.normalise_weights()
                 (pictures,) = self._augment(name, [fake[name]], generator)
-                logits = network(pictures, sentence)
+                features, through = network.look(pictures)
+                logits = network.logits(features, sentence)
+            if through is not None and seen is not None:
+                seen.append(through)
             total = total + sum(losses.generator_loss(part, self.loss) for part in logits) / 2
         return total
 

@@ -38,6 +38,7 @@ def train(
     teacher: Teacher | None = None,
     captions: str = "all",
     may_change: tuple[str, ...] = (),
+    sizes: tuple[int, ...] = (),
 ) -> Path:
     """Train `caption` and, unless it is frozen, `image` to match on a corpus; returns the file of the best weights.
 
@@ -50,6 +51,7 @@ def train(
         description: what the weights file says besides, so that the networks can be built again from it.
         teacher: of captions as recordings, on a corpus that has their words.
         captions: which written captions of each picture to train with, as `Loader` takes it.
+        sizes: sides in px that a frozen trunk sees pictures at, one of them at random in each step; none for its own.
 
     Raises:
         InputError: for a corpus without what is needed, or a folder of another run.
@@ -89,9 +91,19 @@ def train(
         )
     if cached:
         indices = np.sort(loader.indices)
-        job.cache = FeatureCache(
-            config.run, corpus, indices, image, views=config.views, device=fabric.device, ranks=ranks
-        )
+        for each in sizes or (size,):
+            job.caches.append(
+                FeatureCache(
+                    config.cache or config.run,
+                    corpus,
+                    indices,
+                    image,
+                    views=config.views,
+                    device=fabric.device,
+                    ranks=ranks,
+                    size=each,
+                )
+            )
 
     def best_description(scores: dict[str, float]) -> dict[str, Any]:
         return describe(config, kind=f"{kind}-weights", seen=run.position, validation=scores, **description)

@@ -42,6 +42,8 @@ class DamsmTrainingConfig(TrainingOptions):
     """Sharpness of the softmax over a batch."""
     views: int = 4
     """Crops of each picture whose features are cached, where the trunk is frozen."""
+    cache: Path | None = None
+    """Folder of the cached features, which several runs may share; the run's own by default."""
     validate_every: int = 16_000
     """Pictures between validations on unseen species."""
     checkpoint_every: int = 16_000

@@ -1,7 +1,7 @@
 """One step of training captions and pictures to match."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from attngan.runtime import checkpoint
 from attngan.runtime.machine import ranks_of
 from attngan.runtime.optimisation import Ema, learning_rate, set_learning_rate
 from attngan.runtime.ranks import ALONE, Ranks, share_batch_norms
-from attngan.training import losses
+from attngan.training import losses, teacher_losses
 from attngan.training.damsm_config import DamsmTrainingConfig
 from attngan.training.feature_cache import FeatureCache
 from attngan.training.picture_batches import split_rows
@@ -25,11 +25,27 @@ from datasets.loader import Batch, to_unit
 
 @dataclass(frozen=True)
 class Teacher:
-    """A trained text encoder, whose sentence of what is said a recording's sentence is drawn to while training."""
+    """A trained text encoder, whose sentence and words of what is said a recording is drawn to while training.
+
+    Attributes:
+        weight: of the distance to its sentence.
+        words: weight of the distance of the segments to its words.
+        transcript: weight of the segments saying the words in their order, of the `known` most frequent.
+    """
 
     encoder: TextEncoder
     vocabulary: Vocabulary
     weight: float
+    words: float = 0.0
+    transcript: float = 0.0
+    known: int = 1500
+
+
+class Taught(NamedTuple):
+    """What a teacher makes of the captions of a batch, with their tokens [B, L]."""
+
+    condition: Condition
+    tokens: Tensor
 
 
 def augment(pictures: Tensor, generator: torch.Generator, ranks: Ranks = ALONE) -> Tensor:
@@ -69,17 +85,26 @@ class DamsmNetworks(nn.Module):
     """
 
     def __init__(
-        self, config: DamsmTrainingConfig, image: ImageEncoder, caption: nn.Module, n_species: int, ranks: Ranks = ALONE
+        self,
+        config: DamsmTrainingConfig,
+        image: ImageEncoder,
+        caption: nn.Module,
+        n_species: int,
+        ranks: Ranks = ALONE,
+        teacher: Teacher | None = None,
     ) -> None:
         super().__init__()
+        self.weights = (teacher.weight, teacher.words, teacher.transcript) if teacher else (0.0, 0.0, 0.0)
         self.config, self.image, self.caption, self.ranks = config, image, caption, ranks
         dimension = image.project_pooled.out_features
         self.classify = nn.Linear(dimension, n_species) if config.class_weight else None
+        known = min(teacher.known, len(teacher.vocabulary)) if teacher else 0
+        self.spell = nn.Linear(dimension, known) if self.weights[2] else None
 
     def loss(
-        self, pictures: ImageFeatures, condition: Condition, species: Tensor, target: tuple[Tensor, float] | None = None
+        self, pictures: ImageFeatures, condition: Condition, species: Tensor, taught: Taught | None = None
     ) -> dict[str, Tensor]:
-        """The weighted sum as "loss", and its parts; `target` is a teacher's sentences [B, D] and their weight."""
+        """The weighted sum as "loss", and its parts; `taught` is what a teacher makes of the same captions."""
         config, gather = self.config, self.ranks.gather
         all_species = gather(species)
         parts: dict[str, Tensor] = {}
@@ -105,9 +130,22 @@ class DamsmNetworks(nn.Module):
                 self.classify(condition.sentence).float(), species
             )
             total = total + config.class_weight * parts["loss/species"]
-        if target is not None:
-            parts["loss/teacher"] = losses.teacher_loss(gather(condition.sentence), gather(target[0]))
-            total = total + target[1] * parts["loss/teacher"]
+        if taught is not None:
+            of = taught.condition
+            if self.weights[0]:
+                parts["loss/teacher"] = losses.teacher_loss(gather(condition.sentence), gather(of.sentence))
+                total = total + self.weights[0] * parts["loss/teacher"]
+            if self.weights[1]:
+                parts["loss/teacher_words"] = teacher_losses.words_loss(
+                    *map(gather, (condition.words, condition.mask, of.words, of.mask))
+                )
+                total = total + self.weights[1] * parts["loss/teacher_words"]
+            if self.spell is not None:
+                logits = self.spell(condition.words.transpose(1, 2))
+                parts["loss/transcript"] = teacher_losses.transcript_loss(
+                    logits, condition.mask, taught.tokens, of.mask
+                )
+                total = total + self.weights[2] * parts["loss/transcript"]
         return {"loss": total, **parts}
 
 
@@ -134,7 +172,7 @@ class DamsmJob:
         self.config, self.caption, self.fabric, self.teacher = config, caption, fabric, teacher
         self.ranks = ranks_of(fabric)
         self.ranks.check_batch(config.batch_size, config.accumulate)
-        self.networks = DamsmNetworks(config, image, caption, n_species, self.ranks).to(fabric.device)
+        self.networks = DamsmNetworks(config, image, caption, n_species, self.ranks, teacher).to(fabric.device)
         image.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if teacher is not None:
             teacher.encoder.to(fabric.device)
@@ -147,7 +185,7 @@ class DamsmJob:
             self.weights, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
         )
         self.ema = Ema(self.networks, half_life=config.ema_pictures)
-        self.cache: FeatureCache | None = None  # of a trunk that does not learn; to be given before the first step
+        self.caches: list[FeatureCache] = []  # of a trunk that does not learn, by size; given before the first step
 
     def step(self, batch: Batch, position: int) -> dict[str, Tensor]:
         """One step of the networks that learn."""
@@ -178,10 +216,12 @@ class DamsmJob:
 
     def _image_inputs(self, batch: Batch, position: int) -> "Tensor | TrunkFeatures":
         """What the part of the image encoder that learns is given: augmented pictures, or cached features."""
-        if self.cache is not None:
+        if self.caches:
             total = len(batch) * self.ranks.world
-            draws = np.random.default_rng([self.config.seed, 2, position]).integers(self.config.views, size=total)
-            return self.cache.features(batch.index, self.ranks.share(torch.from_numpy(draws)).numpy())
+            rng = np.random.default_rng([self.config.seed, 2, position])
+            draws = rng.integers(self.config.views, size=total)
+            cache = self.caches[rng.integers(len(self.caches)) if len(self.caches) > 1 else 0]
+            return cache.features(batch.index, self.ranks.share(torch.from_numpy(draws)).numpy())
         assert batch.pictures is not None
         generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + position)
         pictures = augment(to_unit(batch.pictures), generator, self.ranks)
@@ -191,12 +231,13 @@ class DamsmJob:
         """Gradients of one of `parts` parts of a batch, and its losses."""
         image = self.networks.image
         with self.fabric.autocast():
-            target = None
+            taught = None
             if self.teacher is not None:
                 with torch.no_grad():
-                    target = (self.teacher.encoder.encode(batch).sentence, self.teacher.weight)
+                    assert batch.tokens is not None
+                    taught = Taught(self.teacher.encoder.encode(batch), batch.tokens)
             features = image.project(inputs) if isinstance(inputs, TrunkFeatures) else image(inputs)
-            values = self.networks.loss(features, self.caption.encode(batch), batch.species, target)
+            values = self.networks.loss(features, self.caption.encode(batch), batch.species, taught)
         (values["loss"] / parts).backward()
         return values
 

@@ -30,6 +30,7 @@ class FeatureCache:
             weights and the views apart.
         views: crops a picture; the first is the centre.
         ranks: the processes that will read it; the first computes it for all.
+        size: side in px that pictures are seen at; None for the trunk's own.
 
     Raises:
         InputError: if the disk is too small for it; from `features`, if what was kept is damaged.
@@ -45,15 +46,18 @@ class FeatureCache:
         views: int,
         device: torch.device,
         ranks: Ranks = ALONE,
+        size: int | None = None,
     ) -> None:
-        trunk = encoder.trunk
+        trunk: Any = encoder.trunk
+        self._size = size or trunk.size
         self._row = {int(index): row for row, index in enumerate(indices)}
         self._views, self._device = views, device
         with torch.no_grad():
-            probe = trunk(torch.zeros(1, 3, trunk.size, trunk.size, device=device))
+            probe = trunk(torch.zeros(1, 3, self._size, self._size, device=device))
         self._grid = probe.local.shape[1:]
         width = math.prod(self._grid) + probe.pooled.shape[1]
-        identity = hashlib.sha256(f"{corpus.identity}{views}".encode())
+        named = f"{trunk.checksum}{self._size}" if hasattr(trunk, "checksum") else ""
+        identity = hashlib.sha256(f"{corpus.identity}{views}{named}".encode())
         for value in trunk.state_dict().values():
             identity.update(value.float().cpu().numpy().tobytes())
         self._kind = np.dtype([("features", "<f2", width), ("crc32", "<u4")])
@@ -96,14 +100,14 @@ class FeatureCache:
                 file.write(record.tobytes())
 
     def _compute(self, corpus: Corpus, indices: np.ndarray, trunk: Any) -> Iterator[tuple[int, int, np.ndarray]]:
-        pictures = Pictures(corpus, indices, trunk.size)
+        pictures = Pictures(corpus, indices, self._size)
         for view in range(self._views):
             for first in range(0, len(indices), 64):
                 batch_indices = [int(index) for index in indices[first : first + 64]]
                 rngs = [np.random.default_rng([view, index]) if view else None for index in batch_indices]
                 crops = np.stack([pictures.crop(index, rng) for index, rng in zip(batch_indices, rngs, strict=True)])
                 batch = to_unit(torch.from_numpy(crops).permute(0, 3, 1, 2)).to(self._device)
-                with torch.no_grad():
+                with torch.no_grad(), torch.autocast(self._device.type, torch.bfloat16, enabled=not _exact(trunk)):
                     features = trunk(batch)
                 flat = torch.cat([features.local.flatten(1), features.pooled], 1).half()
                 yield first, view, flat.cpu().numpy()
@@ -133,3 +137,8 @@ class FeatureCache:
             f"{self.path}: the features of picture {row} are damaged ({reason}); remove the file, the same command "
             "makes it again"
         )
+
+
+def _exact(trunk: Any) -> bool:
+    """Whether features are to be computed in 32 bits; those of timm's trunks hardly change in 16."""
+    return not hasattr(trunk, "checksum")

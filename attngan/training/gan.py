@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from attngan.evaluation.observer import Observer
 from attngan.networks.condition import CaptionEncoder, Condition, concatenate
 from attngan.networks.generator import GENERATOR_KIND
 from attngan.networks.image_encoder import ImageEncoder
@@ -47,9 +48,11 @@ def train(
     run = Run(config.run, KIND, config, may_change=("threads",), ranks=ranks)
     image.to(fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     caption.to(fabric.device)
-    job = GanJob(config, image, caption, fabric, gammas)
+    job = GanJob(config, image, caption, fabric, gammas, Observer() if config.observer != "none" else None)
+    best = -1.0
     if state := run.resume():
         job.restore(state)
+        best = state.get("best", best)
     speech = vocabulary is None
     make_loader = partial(
         Loader,
@@ -77,10 +80,14 @@ def train(
             run.grid(f"painted-{pictures.shape[-1]}", pictures, GRID_DRAWS * 2)
 
     def validate() -> None:
+        nonlocal best
         scores = job.validate(validation, config.seed)
         run.log({f"validation/{name}": value for name, value in scores.items()})
         about = {"generator": job.generator.arguments, "seen": run.position, "validation": scores, **description}
         about = describe(config, kind=GENERATOR_KIND, **about)
+        if scores.get("birds", best) < best:  # where nobody observes, the last weights are kept
+            return
+        best = scores.get("birds", best)
         if ranks.main:
             checkpoint.save(weights, job.ema.network.state_dict(), about)
         ranks.wait()
@@ -89,7 +96,7 @@ def train(
         run,
         loader,
         lambda batch: job.step(batch, run.position),
-        job.state,
+        lambda: {**job.state(), "best": best},
         batch_size=config.batch_size,
         every=[(config.grid_every, draw_grid), (config.validate_every, validate)],
     )

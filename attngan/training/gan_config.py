@@ -13,6 +13,9 @@ AUGMENTATIONS = ("translation", "cutout")
 CONDITIONS = ("speech", "text")
 LOSSES = ("hinge", "bce")
 CLOSE_UP, PATCH = 128, 32  # px: a close-up, and the smallest that can be judged
+FEATURE_DISCRIMINATORS = ("projected", "joint")
+DIVERSITIES = ("pixels", "features")
+OBSERVERS = ("lite2", "none")
 PENALTIES = ("none", "r1", "ma-gp")
 
 
@@ -55,6 +58,13 @@ class GanConfig(TrainingOptions):
     """Discriminator channels after its first convolution, by stage; the last value serves all later ones."""
     discriminator_max_width: int = 512
     """Cap of the discriminators' channels."""
+    pixel_discriminators: bool = True
+    """Whether each stage that trains is judged from its pixels."""
+    feature_discriminator: str = "joint"
+    """How the last stage is judged through the image trunk: joint, all scales together, or projected, each alone
+    (Projected GAN)."""
+    feature_size: int = 96
+    """Side in px that pictures are brought to for a frozen trunk of timm."""
     feature_width: int = 64
     """Channels of the discriminator that sees the last stage through the frozen image encoder; 0 for none."""
     texture_width: int = 0
@@ -76,6 +86,8 @@ class GanConfig(TrainingOptions):
     """Weight of the divergence of the conditioning augmentation; published: 1, beside losses 50 times as large."""
     diversity_weight: float = 0.02
     """Weight of mode seeking: half of a batch's captions are painted twice, and are to differ; 0 paints each once."""
+    diversity_of: str = "pixels"
+    """What is to differ: pixels, or features that the image trunk sees, where bird and pose count more than light."""
     consistency_weight: float = 0.0
     """Weight of how far each picture that trains, reduced, is from the one before. For stages on top of frozen ones."""
     learning_rate: float = 2e-4
@@ -97,6 +109,9 @@ class GanConfig(TrainingOptions):
     """Pictures between grids of fixed captions and noise."""
     checkpoint_every: int = 10_000
     """Pictures between checkpoints."""
+    observer: str = "lite2"
+    """Who decides which weights are kept, by the share of pictures named a bird: lite2 (EfficientNet-Lite2); or none,
+    which keeps the last."""
 
     renamed: ClassVar[Mapping[str, str]] = {"warm_up": "discriminator_warmup"}
 
@@ -104,6 +119,12 @@ class GanConfig(TrainingOptions):
         super().__post_init__()
         cli.check_choice("condition", self.condition, CONDITIONS)
         cli.check_choice("loss", self.loss, LOSSES)
+        cli.check_choice("feature_discriminator", self.feature_discriminator, FEATURE_DISCRIMINATORS)
+        cli.check_range("feature_size", self.feature_size, 32, 1024)
+        cli.check_choice("diversity_of", self.diversity_of, DIVERSITIES)
+        cli.check_choice("observer", self.observer, OBSERVERS)
+        if not (self.pixel_discriminators or self.feature_width):
+            raise InputError("--feature-width 0: nothing is left to judge pictures; leave the pixel discriminators on")
         cli.check_choice("penalty", self.penalty, PENALTIES)
         for part in self.augmentation:
             cli.check_choice("augmentation", part, AUGMENTATIONS)

@@ -8,9 +8,10 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint as recompute
 
 from attngan.evaluation import distances, metrics
+from attngan.evaluation.observer import Observer
 from attngan.networks.condition import CaptionEncoder, Condition
 from attngan.networks.generator import GeneratorOutput
-from attngan.networks.image_encoder import ImageEncoder
+from attngan.networks.image_encoder import ImageEncoder, ImageFeatures, TrunkFeatures
 from attngan.runtime import checkpoint
 from attngan.runtime.machine import ranks_of
 from attngan.runtime.optimisation import Ema, learning_rate, set_learning_rate
@@ -49,10 +50,16 @@ class GanJob:
     """Networks, losses and one step of the training."""
 
     def __init__(
-        self, config: GanConfig, image: ImageEncoder, caption: CaptionEncoder, fabric: Any, gammas: dict[str, float]
+        self,
+        config: GanConfig,
+        image: ImageEncoder,
+        caption: CaptionEncoder,
+        fabric: Any,
+        gammas: dict[str, float],
+        observer: Observer | None = None,
     ) -> None:
         self.config, self.fabric, self.gammas = config, fabric, gammas
-        self.image, self.caption = image, caption
+        self.image, self.caption, self.observer = image, caption, observer
         self.device, self.ranks = fabric.device, ranks_of(fabric)
         self.ranks.check_batch(config.batch_size, config.accumulate)
         self.generator = build_generator(config)
@@ -160,16 +167,19 @@ class GanJob:
         """Gradients of the generator on one part of the batch, and its losses."""
         config, pictures = self.config, output.pictures
         with self.fabric.autocast():
+            seen: list[TrunkFeatures] = []
             adversarial = self.adversary.generator_loss(
-                self._by_discriminator(pictures, draws), inputs.condition.sentence, draws
+                self._by_discriminator(pictures, draws), inputs.condition.sentence, draws, seen
             )
             total, values = adversarial, {"generator/adversarial": adversarial.detach()}
             if config.damsm_weight:
-                damsm = self.damsm_loss(pictures[-1], inputs.condition, inputs.species)
+                features = self.image.project(seen[0]) if seen else self.image(pictures[-1])
+                damsm = self.damsm_loss(features, inputs.condition, inputs.species)
                 total = total + config.damsm_weight * damsm
                 values["generator/damsm"] = damsm.detach()
             if config.diversity_weight:
-                similarity = losses.mode_seeking_loss(*pictures[-1].chunk(2), *inputs.noise.chunk(2))
+                apart = seen[0].pooled if config.diversity_of == "features" and seen else pictures[-1]
+                similarity = losses.mode_seeking_loss(*apart.chunk(2), *inputs.noise.chunk(2))
                 total = total + config.diversity_weight * similarity
                 values["generator/alike"] = similarity.detach()
             if config.consistency_weight:
@@ -182,9 +192,9 @@ class GanJob:
         (total / config.accumulate).backward()
         return values
 
-    def damsm_loss(self, pictures: Tensor, condition: Condition, species: Tensor) -> Tensor:
+    def damsm_loss(self, features: ImageFeatures, condition: Condition, species: Tensor) -> Tensor:
         """Sentence and words loss of painted pictures with their captions (AttnGAN, equation 14)."""
-        features, gather = self.image(pictures), self.ranks.gather
+        gather = self.ranks.gather
         species = gather(species)
         scores = losses.sentence_scores(gather(condition.sentence), gather(features.pooled), self.gammas["gamma3"])
         sentence = losses.matching_loss(scores, species)
@@ -235,9 +245,14 @@ class GanJob:
             with self.fabric.autocast():
                 condition = self.caption.encode(moved)
                 painted = self.paint(condition, noise).pictures[-1]
+                birds = torch.ones(count) if self.observer is None else self.observer.names_bird(painted)
                 pooled = [self.image(pictures).pooled for pictures in (to_unit(moved.pictures), painted)]
-            features[number] = (*(x.float().cpu() for x in (*pooled, condition.sentence)), batch.species)
-        real, fake, sentences, species = (torch.cat(parts) for parts in zip(*self.ranks.collect(features), strict=True))
+            features[number] = (*(x.float().cpu() for x in (*pooled, condition.sentence, birds)), batch.species)
+        real, fake, sentences, birds, species = (
+            torch.cat(parts) for parts in zip(*self.ranks.collect(features), strict=True)
+        )
         scores = metrics.retrieval(fake, sentences[None], species)
         scores["frechet"] = distances.frechet_distance(real, fake)
+        if self.observer is not None:
+            scores["birds"] = float(birds.mean() * 100)
         return scores

@@ -11,6 +11,8 @@ from attngan.networks.discriminator import (
 )
 from attngan.networks.generator import Generator
 from attngan.networks.image_encoder import ImageEncoder
+from attngan.networks.projected import ProjectedDiscriminator
+from attngan.networks.trunks import TimmTrunk
 from attngan.training.gan_config import GanConfig
 
 FEATURES, TEXTURE = "features", "texture"  # discriminators of the last stage; the others are named by their px
@@ -35,7 +37,7 @@ def build_discriminators(config: GanConfig, image: ImageEncoder) -> dict[str, Co
     """One for each stage that trains, one that looks through the eyes of `image`, and one for texture, by name."""
     widths = config.discriminator_widths
     networks: dict[str, ConditionalDiscriminator] = {}
-    for stage in range(config.freeze, config.stages):
+    for stage in range(config.freeze, config.stages) if config.pixel_discriminators else ():
         resolution = config.base * 2**stage
         networks[str(resolution)] = Discriminator(
             resolution=resolution,
@@ -44,7 +46,9 @@ def build_discriminators(config: GanConfig, image: ImageEncoder) -> dict[str, Co
             spectral=config.spectral,
         )
     if config.feature_width:
-        networks[FEATURES] = FeatureDiscriminator(image.trunk, width=config.feature_width, spectral=config.spectral)
+        kind: Any = ProjectedDiscriminator if config.feature_discriminator == "projected" else FeatureDiscriminator
+        size = config.feature_size if isinstance(image.trunk, TimmTrunk) else image.trunk.size
+        networks[FEATURES] = kind(image.trunk, size=size, width=config.feature_width, spectral=config.spectral)
     if config.texture_width:
         networks[TEXTURE] = TextureDiscriminator(width=config.texture_width, spectral=config.spectral)
     return networks

@@ -109,7 +109,7 @@ def mode_seeking_loss(one: Tensor, other: Tensor, noise: Tensor, other_noise: Te
     Low where another noise gives another picture, so it keeps a generator from painting one bird for each caption.
 
     Args:
-        one, other: [B, 3, S, S], painted from the same captions. noise, other_noise: [B, Z].
+        one, other: [B, 3, S, S], painted from the same captions, or features of such. noise, other_noise: [B, Z].
     """
     pictures = (one.float() - other.float()).abs().flatten(1).mean(1)
     return ((noise - other_noise).abs().mean(1) / (pictures + 1e-2)).mean()

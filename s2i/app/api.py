@@ -1,7 +1,6 @@
-"""The functions of the page's API, which programs call: plain values in and out."""
+"""The functions of the page's API, which programs call: plain values in, files out."""
 
 import gradio as gr
-from PIL import Image
 
 from datasets.errors import InputError
 from s2i.app import recording as recordings
@@ -15,24 +14,25 @@ class Api:
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
 
-    def speech(self, recording: str, seed: float = 0) -> list[Image.Image]:
-        """Paint a recording: four pictures, 64, 128, 256 and 512 px."""
+    def speech(self, recording: str, seed: float = 0) -> list[str]:
+        """Paint a recording: four PNG files, 64, 128, 256 and 512 px."""
         try:
-            wave = recordings.read(recording)
-            return self._images(self.backend.session.hear(wave), seed)
-        except InputError as error:
+            if not recording:
+                raise InputError("recording: none given; give a file")
+            return self._paint(self.backend.session.hear(recordings.read(recording)), seed)
+        except (InputError, OSError) as error:
             raise gr.Error(sentence(error), print_exception=False) from error
         finally:
-            self.backend.uploads.drop(recording)
+            self.backend.uploads.drop(recording or "")
 
-    def text(self, text: str, seed: float = 0) -> list[Image.Image]:
-        """Paint a typed description: four pictures, 64, 128, 256 and 512 px."""
+    def text(self, text: str, seed: float = 0) -> list[str]:
+        """Paint a typed description: four PNG files, 64, 128, 256 and 512 px."""
         try:
-            return self._images(self.backend.session.read(text), seed)
-        except InputError as error:
+            return self._paint(self.backend.session.read(text), seed)
+        except (InputError, OSError) as error:
             raise gr.Error(sentence(error), print_exception=False) from error
 
-    def _images(self, described: Description, seed: float) -> list[Image.Image]:
-        self.backend.uploads.sweep()
+    def _paint(self, described: Description, seed: float) -> list[str]:
         pictures = self.backend.session.paint(described, whole_seed(seed))
-        return [pictures.image(stage=stage) for stage in range(len(pictures.stages))]
+        with self.backend.new_folder() as folder:
+            return [str(path) for path in pictures.save(folder, "bird")]

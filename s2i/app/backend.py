@@ -1,7 +1,11 @@
 """What all handlers of the page share: the model, the networks that score pictures, and the uploaded files."""
 
+import errno
 import secrets
-from contextlib import suppress
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 
@@ -16,6 +20,7 @@ from s2i.app.uploads import Uploads
 from s2i.model.session import Description, Session, Words
 
 MAX_SEED = 2**31 - 1
+STORAGE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 NO_RECORDING = "record something, drop a file, or click an example first"
 
 
@@ -63,6 +68,21 @@ class Backend:
         one = described.ends[0] if described.ends else described
         return one, self.session.say(second) if one.spoken else self.session.read(second)
 
+    @contextmanager
+    def new_folder(self) -> Iterator[Path]:
+        """A folder for files to download, which goes at once if it cannot be filled.
+
+        Raises:
+            OSError: if the disk is full.
+        """
+        self.uploads.sweep()
+        folder = Path(tempfile.mkdtemp(dir=self.scratch, prefix="downloads-"))
+        try:
+            yield folder
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+
     def close(self, request: gr.Request) -> None:
         """Remove what a person who left had uploaded."""
         self.uploads.release(str(request.session_hash))
@@ -84,9 +104,27 @@ def any_seed() -> int:
     return secrets.randbelow(MAX_SEED)
 
 
-def sentence(error: InputError) -> str:
-    """An error as the page says it."""
-    text = str(error)
+def storage_failure(error: BaseException) -> str | None:
+    """What to say of an error by which a file could not be stored here; None of any other."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno in STORAGE:
+            return f"files cannot be stored on the page's computer ({cause.strerror}); free some space there, try again"
+        cause = cause.__cause__
+    return None
+
+
+def sentence(error: InputError | OSError) -> str:
+    """An error as the page says it.
+
+    Raises:
+        OSError: if it is one that has nothing to do with storing files.
+    """
+    text = storage_failure(error)
+    if text is None:
+        if isinstance(error, OSError):
+            raise error
+        text = str(error)
     return text[:1].upper() + text[1:] + "."
 
 

@@ -43,7 +43,7 @@ class CompareHandlers:
                 try:
                     read = self.backend.session.read(words) if words else None
                     ways.append((title, f"“{words}”" if words else missing, read, ""))
-                except InputError as error:
+                except (InputError, OSError) as error:
                     ways.append((title, f"“{words[:100]}”", None, sentence(error)))
             for number, (title, words, way, remark) in enumerate(ways):
                 progress(0.25 * (number + 1), desc=f"painting: {title.lower()}")
@@ -59,7 +59,7 @@ class CompareHandlers:
             )
             line = f"The same noise ({whole_seed(seed)}) three times. {judge}"
             return view.cards(parts), view.status(line)
-        except InputError as error:
+        except (InputError, OSError) as error:
             return "", view.status(sentence(error), bad=True)
 
     def _scores(self, picture: Any, truth: str, described: Description) -> list[str]:

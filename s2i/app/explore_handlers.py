@@ -1,6 +1,5 @@
 """The handlers of exploring: variations, morphs from one sentence to another, and files to download."""
 
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +35,7 @@ class ExploreHandlers:
             for sample in progress.tqdm(range(4), desc="painting variations"):
                 picture = self.backend.session.paint(described, whole_seed(seed), sample).stages[-1][0]
                 parts.append(view.card(f"Variation {sample + 1}", "", picture, []))
-        except InputError as error:
+        except (InputError, OSError) as error:
             return "", view.status(sentence(error), bad=True)
         return view.cards(parts, "four"), view.status(f"Four variations of: {described.title}")
 
@@ -57,7 +56,7 @@ class ExploreHandlers:
                 between = self.backend.session.between(one, other, share)
                 picture = self.backend.session.paint(between, whole_seed(seed), sample - 1, MORPH_STAGES).stages[-1][0]
                 parts.append(view.card(f"{share:.0%}", "", picture, []))
-        except InputError as error:
+        except (InputError, OSError) as error:
             return "", view.status(sentence(error), bad=True)
         line = view.status(f"From “{one.title}” to “{other.title}”.", notes=other.notes)
         return view.cards(parts, "seven"), line
@@ -67,23 +66,25 @@ class ExploreHandlers:
         try:
             if described is None:
                 raise InputError(f"download: there is no picture; {NO_RECORDING}")
-            number = whole_seed(seed)
-        except InputError as error:
+            paths = self._write(described, whole_seed(seed), sample - 1)
+        except (InputError, OSError) as error:
             return gr.update(value=None, visible=False), view.status(sentence(error), bad=True)
-        self.backend.uploads.sweep()
-        folder = Path(tempfile.mkdtemp(dir=self.backend.scratch, prefix="downloads-"))
-        pictures = self.backend.session.paint(described, number, sample - 1)
-        paths = pictures.save(folder, "bird")
-        if pictures.attention and described.segments:
-            from s2i.model.attention_figure import save_figure  # matplotlib is slow to import
-
-            save_figure(folder / "bird-attention.png", pictures, title=described.title)
-            paths.append(folder / "bird-attention.png")
-        about = folder / "bird.json"
-        write_text(about, self.backend.session.about(described, pictures, number, sample - 1).to_json())
-        paths.append(about)
-        for place, wave in enumerate(described.waves, 1):
-            paths.append(recording.write(folder / f"bird-heard-{place}.wav", wave))
         heard = "".join(f" {path.name}" for path in paths if path.suffix == ".wav")
         line = f"The same picture again: scripts/generate.sh --replay bird.json{heard}"
         return gr.update(value=[str(path) for path in paths], visible=True), view.status(line)
+
+    def _write(self, described: Description, seed: int, sample: int) -> list[Path]:
+        """Write all files into a new folder; those of a folder that could not be written in full are removed."""
+        pictures = self.backend.session.paint(described, seed, sample)
+        with self.backend.new_folder() as folder:
+            paths = pictures.save(folder, "bird")
+            if pictures.attention and described.segments:
+                from s2i.model.attention_figure import save_figure  # matplotlib is slow to import
+
+                paths.append(folder / "bird-attention.png")
+                save_figure(paths[-1], pictures, title=described.title)
+            paths.append(folder / "bird.json")
+            write_text(paths[-1], self.backend.session.about(described, pictures, seed, sample).to_json())
+            for place, wave in enumerate(described.waves, 1):
+                paths.append(recording.write(folder / f"bird-heard-{place}.wav", wave))
+        return paths

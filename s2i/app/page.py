@@ -16,6 +16,7 @@ from s2i.app.paint_handlers import PaintHandlers
 from s2i.app.uploads import KEEP_SECONDS
 
 FILES = Path(__file__).parent / "files"
+MAX_THREADS = 4  # each that paints keeps threads and memory of its own
 QUEUE_SIZE = 60  # people in the queue; the next is asked to come back
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 PAINTING: dict[str, Any] = {"concurrency_id": "paint", "concurrency_limit": 1}
@@ -70,6 +71,7 @@ def build(backend: Backend, examples: list[Path], address: str) -> gr.Blocks:
         dark.click(None, None, None, js=theme.DARK, **PRIVATE)
         page.load(None, None, None, js=theme.ON_LOAD, **PRIVATE)
         page.unload(backend.close)
+    page.max_threads = MAX_THREADS
     page.queue(max_size=QUEUE_SIZE, default_concurrency_limit=1)
     return page
 
@@ -202,7 +204,7 @@ def _api(api: Api) -> None:
         recording = gr.Audio(type="filepath", label="recording")
         words = gr.Textbox(label="text")
         seed = gr.Number(0, label="seed")
-        pictures = gr.Gallery(format="png", label="pictures")
+        pictures = gr.File(label="pictures", file_count="multiple")
         speech, text = gr.Button(), gr.Button()
     public: dict[str, Any] = {**PAINTING, "api_visibility": "public"}
     speech.click(api.speech, [recording, seed], pictures, api_name="paint", **public)

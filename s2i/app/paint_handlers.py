@@ -94,7 +94,7 @@ class PaintHandlers:
                 number,
                 gr.skip(),
             )
-        except InputError as error:
+        except (InputError, OSError) as error:
             yield gr.skip(), view.status(sentence(error), bad=True), gr.skip(), number, gr.skip()
 
     def _words(self, described: Description) -> tuple[Words, list[str]]:

@@ -31,7 +31,7 @@ class EmotionToolConfig:
     """Whose emotion is printed."""
 
     recordings: Positional[tuple[Path, ...]] = ()
-    """Recordings of one voice each (wav, flac, ogg, mp3; 0.3 to 30 s), or folders of them."""
+    """Recordings of one voice each (wav, flac, ogg, mp3, m4a, aac, webm; 0.3 to 30 s), or folders of them."""
     model: Path = Path("pretrained") / FILE
     """Weights, made by scripts/train_emotion.sh."""
 
@@ -43,8 +43,6 @@ def main(arguments: list[str]) -> int:
         'emotions, apart by tabs. "unlike its training" says not to believe the rest.'
     )
     config = cli.parse_tool(EmotionToolConfig, arguments, description=description)
-    if not config.recordings:
-        raise InputError("recordings: none given; name at least one recording, or a folder of them")
 
     failures: list[InputError] = []
     listener = None

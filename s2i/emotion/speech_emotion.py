@@ -141,7 +141,7 @@ class SpeechEmotion:
         """The emotion in `recording`.
 
         Args:
-            recording: a file; samples [N] at 16 kHz in [-1, 1]; or (samples [N] or [N, channels], rate in Hz).
+            recording: in any form that `datasets.any_recording.waveform` takes.
 
         Raises:
             InputError: if it is not a recording, or too short, too long or silent.

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from attngan.runtime.training_options import PRECISIONS
+from attngan.runtime.training_options import PRECISIONS, SINGLE
 from datasets import cli
 from datasets.errors import InputError
 from s2i.evaluation import baselines
@@ -33,7 +33,7 @@ class EvaluateConfig:
     """Of everything random."""
     device: str = "auto"
     """auto (a GPU where there is one), cpu or cuda."""
-    precision: str = "32-true"
+    precision: str = SINGLE
     """32-true, as scripts/generate.sh paints, or bf16-mixed, which is faster on some machines."""
     folder: Path | None = None
     """Folder of pictures that another model made, to be scored alone."""
@@ -58,11 +58,13 @@ class EvaluateConfig:
     bird_background: bool = False
     """Whether the first class of those bird weights is a background that is left out, as in StackGAN's own."""
     recogniser: Path | None = None
-    """Recogniser of the row transcribe: a folder with one, or with Whisper; by default learnt from the corpus."""
+    """Recogniser of the row transcribe: a folder with one, or with Whisper, or `whisper`, which
+    requirements-whisper.txt installs; by default learnt from the corpus."""
     work: Path = Path("outputs/evaluation")
     """Folder of results so far: the same command goes on from them."""
-    output: Path = Path("outputs/evaluation/results.json")
-    """Where the results go; page, pictures and curves go beside it. pretrained/results.json is that of the README."""
+    output: Path | None = None
+    """Where the results go, by default results.json in --work, or folder-NAME.json of a --folder NAME; page, pictures
+    and curves go beside it. pretrained/results.json is that of the README."""
 
     def __post_init__(self) -> None:
         baselines.check(self.names)
@@ -76,6 +78,13 @@ class EvaluateConfig:
             raise InputError(f"--samples {self.samples}: fewer than --splits {self.splits}; give more samples")
         if self.table is not None and self.folder is None:
             raise InputError(f"--table {self.table}: describes the pictures of --folder; give that as well")
+
+    @property
+    def results(self) -> Path:
+        """The file of the results."""
+        if self.output is not None:
+            return self.output
+        return self.work / ("results.json" if self.folder is None else f"folder-{self.folder.resolve().name}.json")
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -153,7 +153,8 @@ class Evaluation:
         """The rows that are asked for."""
         real = self.statistics()
         matched, judged = (
-            encoder.read(self.samples.captions) for encoder in (self.evaluators.matcher, self.evaluators.judge)
+            encoder.read(self.samples.captions)
+            for encoder in (self.evaluators.matcher, self.evaluators.held_out_matcher)
         )
         return {name: self.row(name, matched, judged, real) for name in self.config.names}
 
@@ -164,11 +165,13 @@ class Evaluation:
         kinds: list[tuple[str, Path, Path, Speakers | None]] = [
             ("text", damsm, damsm, None),
             ("seen_voices", damsm, speech, "training"),
-            ("unseen_voices", damsm, speech, "held-out"),
+            ("unseen_voices", damsm, speech, "held-out voices"),
+            ("unseen_engines", damsm, speech, "held-out engines"),
         ]
+        kinds = [kind for kind in kinds if kind[3] is None or self._spoken(kind[3])]
         if os.path.isfile(config.text_free):
             kinds += [
-                ("text_free", config.text_free, config.text_free, "held-out"),
+                ("text_free", config.text_free, config.text_free, "held-out voices"),
                 ("text_free_seen_voices", config.text_free, config.text_free, "training"),
             ]
         else:
@@ -179,6 +182,11 @@ class Evaluation:
             measure = partial(self._retrieve, image, caption, speakers)
             measures[name] = self.cache.plain(f"retrieval-{name}", key, measure)
         return measures
+
+    def _spoken(self, speakers: Speakers) -> bool:
+        """Whether test pictures have recordings by some speakers."""
+        owned = self.corpus.recordings_by_picture(speakers)
+        return any(len(owned[index]) for index in self.corpus.pictures_of("test"))
 
     def _retrieve(self, image_file: Path, caption_file: Path, speakers: Speakers | None) -> dict[str, float]:
         """Retrieval by written captions, or by the recordings of `speakers`."""

@@ -10,16 +10,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
 from attngan.evaluation import distances, scores
 from attngan.evaluation.evaluators import Evaluators, Observations, RealStatistics, concatenate
-from datasets import audio, csv_source
+from datasets import audio, csv_source, picture_file
 from datasets.captions import tokenize
-from datasets.corpus import decode
 from datasets.errors import InputError
+from datasets.file_names import find_file
 from datasets.loader import to_unit
 from s2i.evaluation.cache import Cache
 from s2i.model.speech_encoder import load_speech_encoder
@@ -101,7 +101,9 @@ def score_folder(
         _check_width(spoken, seen.matched, speech)
         return {**row, "r_precision": scores.match(seen.matched, spoken, described.species, seed=seed)}
     assert described.captions is not None
-    matched, judged = (encoder.read(described.captions) for encoder in (evaluators.matcher, evaluators.judge))
+    matched, judged = (
+        encoder.read(described.captions) for encoder in (evaluators.matcher, evaluators.held_out_matcher)
+    )
     return {**row, **scores.consistency(seen, matched, judged, described.captions, described.species, seed=seed)}
 
 
@@ -131,16 +133,10 @@ def check_picture(path: Path) -> int:
         InputError: if it is broken, not in 8 bits and three colours, or smaller than 8 px.
     """
     advice = "scores compare 8-bit colour pictures; convert it"
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as picture:
-                mode, size = picture.mode, picture.size
-                coded = str(picture.tile[0][3]) if picture.tile else ""
-    except Image.UnidentifiedImageError as error:
-        raise InputError(f"{path}: is not a picture in a known format; replace or remove it") from error
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-        raise InputError(f"{path}: not a readable picture ({error}); replace or remove it") from error
+    with picture_file.open_picture(picture_file.read(path), str(path)) as picture:
+        mode, size = picture.mode, picture.size
+        tile = getattr(picture, "tile", None)  # how the file holds its pixels
+        coded = str(tile[0][3]) if tile else ""
     if mode.startswith("I;16") or ";16" in coded:
         raise InputError(f"{path}: has 16 bits a channel; {advice}")
     if mode not in MODES:
@@ -175,7 +171,8 @@ def read_table(path: Path, folder: Path, pictures: Sequence[Path]) -> PictureTab
         for name in needed:
             if not row.get(name):
                 raise InputError(f"{where}: {name} is empty; fill it in")
-        place = places.get(os.path.abspath(folder / row["image"]))
+        image = find_file(folder, row["image"])
+        place = None if image is None else places.get(os.path.abspath(image))
         if place is None:
             raise InputError(
                 f"{where}: image {row['image']} is no picture in {folder}; mend the name or remove the row"
@@ -185,8 +182,11 @@ def read_table(path: Path, folder: Path, pictures: Sequence[Path]) -> PictureTab
         value = row[wanted]
         if wanted == "caption" and not tokenize(value):
             raise InputError(f"{where}: caption {value[:40]!r} has no English words; describe the picture")
-        if wanted == "recording" and not os.path.isfile(path.parent / value):
-            raise InputError(f"{where}: recording {value} not found; mend the path")
+        if wanted == "recording":
+            recording = find_file(path.parent, value)
+            if recording is None:
+                raise InputError(f"{where}: recording {value} not found; mend the path")
+            value = str(recording)
         described[place] = value, row.get("class") or value
     if missing := [picture for place, picture in enumerate(pictures) if place not in described]:
         count = f"{len(missing)} of its {len(pictures)} pictures have no row in {path}"
@@ -198,7 +198,7 @@ def read_table(path: Path, folder: Path, pictures: Sequence[Path]) -> PictureTab
         raise InputError(f"{path}: all rows have the same {kind}; R-precision chooses among different ones, give more")
     if wanted == "caption":
         return PictureTable(values, None, torch.from_numpy(species))
-    return PictureTable(None, [path.parent / value for value in values], torch.from_numpy(species))
+    return PictureTable(None, [Path(value) for value in values], torch.from_numpy(species))
 
 
 def _hear(recordings: Sequence[Path], speech: Path) -> Tensor:
@@ -207,7 +207,7 @@ def _hear(recordings: Sequence[Path], speech: Path) -> Tensor:
     sentences = []
     with tqdm(total=len(recordings), desc="listening", unit="recording", leave=False) as bar, torch.inference_mode():
         for first in range(0, len(recordings), RECORDINGS):
-            mels = [audio.log_mel(audio.load(path)) for path in recordings[first : first + RECORDINGS]]
+            mels = [encoder.log_mel(audio.load(path)) for path in recordings[first : first + RECORDINGS]]
             sentences.append(encoder.hear(mels).sentence)
             bar.update(len(mels))
     return torch.cat(sentences).clone()
@@ -254,7 +254,7 @@ def _look(pictures: Sequence[Path], resolutions: Sequence[int], evaluators: Eval
 
 def _read(path: Path) -> Tensor:
     """The middle square of a picture, upright, [3, S, S] in [-1, 1] with S at most 128."""
-    picture = ImageOps.exif_transpose(decode(path.read_bytes(), str(path)))
+    picture = picture_file.decode(picture_file.read(path), str(path), upright=True)
     resolution = min(picture.size)
     left, top = (picture.width - resolution) // 2, (picture.height - resolution) // 2
     square = picture.crop((left, top, left + resolution, top + resolution))

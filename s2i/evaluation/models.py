@@ -9,7 +9,7 @@ from torch import Tensor
 from attngan.networks import encoders
 from attngan.networks.condition import Condition
 from attngan.networks.generator import load_generator
-from attngan.runtime.device import SINGLE
+from attngan.runtime.training_options import SINGLE
 from datasets.files import sha256
 from s2i.evaluation.baselines import TRAINED
 from s2i.model.model_folder import DAMSM, GENERATOR, SPEECH

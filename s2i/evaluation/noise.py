@@ -43,7 +43,7 @@ def measure(evaluation: Evaluation) -> list[dict[str, Any]]:
     paths = [evaluation.model(name) for name in ("s2i", "transcribe")]
     for model in paths:
         model.generator.stages_to(config.resolution)
-    judge = evaluation.evaluators.judge
+    judge = evaluation.evaluators.held_out_matcher
     listener = recogniser(config.corpus, config.recogniser)
     cases = [(condition, level, samples) for condition, level in distort.CONDITIONS]
     if corpus.evaluation_speakers == "held-out":
@@ -87,7 +87,7 @@ def _paint(
     for rows in torch.arange(len(spoken)).split(BATCH):
         condition = model.encode([words[row] for row in rows], lambda rows=rows: [mels[row] for row in rows])  # type: ignore[misc]
         pictures = model.paint(condition, spoken.seeds(rows, config.seed, draw), config.resolution)[-1]
-        vectors.append(evaluation.evaluators.judge.look(pictures))
+        vectors.append(evaluation.evaluators.held_out_matcher.look(pictures))
     return torch.cat(vectors)
 
 

@@ -47,9 +47,10 @@ def save_grid(
         for column, picture in enumerate(pictures):
             axes[row][column].imshow((picture.permute(1, 2, 0) * 0.5 + 0.5).clamp(0, 1).cpu().numpy())
         for column, title in enumerate(wrapped[row] if row < len(wrapped) else ()):
-            axes[row][column].set_title(title, fontsize=7)
+            axes[row][column].set_title(title, fontsize=7, parse_math=False)
         if row < len(labels):
             label = textwrap.fill(labels[row], WIDTH)
-            axes[row][0].set_ylabel(label, fontsize=7, rotation=0, ha="right", va="center", labelpad=6)
+            place = {"rotation": 0, "ha": "right", "va": "center", "labelpad": 6}
+            axes[row][0].set_ylabel(label, fontsize=7, parse_math=False, **place)
     with replacing(path) as temporary:
         figure.savefig(temporary, dpi=DOTS_PER_INCH, pil_kwargs={"quality": QUALITY} if path.suffix == ".jpg" else None)

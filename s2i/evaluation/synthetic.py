@@ -45,12 +45,12 @@ def measure(config: SyntheticConfig) -> dict[str, Any]:
     models = {"s2i": ComparedModel(config.gan, config.sen, speech=True, device=device)}
     if config.text_gan is not None:
         models["attngan"] = ComparedModel(config.text_gan, config.damsm, speech=False, device=device)
-    count = min(config.pictures, len(corpus.pictures_of("test")))
+    count = config.pictures if config.pictures < len(corpus.pictures_of("test")) else 0  # all
     samples = EvaluationSet.of(corpus, count, config.seed, option="pictures")
     claims = [claimed_attributes(caption) for caption in samples.captions]
     if len(samples) < FOLDS or not all(claims):
         raise InputError(
-            f"{config.corpus}: too few test recordings, or not of synthetic birds; build one of --source drawn"
+            f"{config.corpus}: {len(samples)} test recordings are too few for {FOLDS} folds; build a larger one"
         )
     others = [claims[k] for k in exchanged(samples.species.numpy())]
     reader = train_reader(

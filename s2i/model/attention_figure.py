@@ -1,5 +1,6 @@
 """A figure of who painted what: segments of speech in colours of their own, over the sound and over the pictures."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -42,32 +43,40 @@ def colours(count: int) -> np.ndarray:
     return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055).clip(0, 1)
 
 
-def save_figure(path: str | Path, pictures: Pictures, *, title: str, sample: int = 0) -> None:
-    """Draw `sample` of `pictures` as one PNG.
+def save_figure(
+    path: str | Path, pictures: Pictures, *, title: str, sample: int = 0, words: Sequence[str] = ()
+) -> None:
+    """Draw `sample` of `pictures` as one PNG; `words` are those that were read, if they were not heard.
 
     Raises:
         InputError: if it cannot be written.
     """
-    figure = draw(pictures, title=title, sample=sample)
+    figure = draw(pictures, title=title, sample=sample, words=words)
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png", dpi=DOTS_PER_INCH, facecolor=PAPER)
 
 
-def draw(pictures: Pictures, *, title: str, sample: int = 0) -> Figure:
-    """The figure: the spectrogram with its segments, then a row for each refinement.
+def draw(pictures: Pictures, *, title: str, sample: int = 0, words: Sequence[str] = ()) -> Figure:
+    """The figure: the spectrogram with its segments, or the words, then a row for each refinement.
 
-    A row shows the picture, the segment that each region looked at most, and heat maps of the segments that the
+    A row shows the picture, the segment or word that each region looked at most, and heat maps of those that the
     regions looked at most in all.
     """
-    palette = colours(len(pictures.segments))
-    rows, columns = len(pictures.attention), 2 + min(HEAT_MAPS, len(pictures.segments))
+    labels = [f"{start:.2f}–{stop:.2f} s" for start, stop in pictures.segments] or list(words)
+    palette = colours(len(labels))
+    rows, columns = len(pictures.attention), 2 + min(HEAT_MAPS, len(labels))
     width = 0.75 + WIDTH * (2 + HEAT_MAPS) + 0.12
     height = TOP + 0.85 + rows * (WIDTH + 0.32)
     figure = Figure(figsize=(width, height), facecolor=PAPER)
     FigureCanvasAgg(figure)
-    figure.text(0.75 / width, 1 - 0.24 / height, title, fontsize=13, color=INK, weight="bold", va="center")
+    figure.text(
+        0.75 / width, 1 - 0.24 / height, title, fontsize=13, color=INK, weight="bold", va="center", parse_math=False
+    )
     top = figure.add_axes((0.75 / width, 1 - (TOP + 0.1) / height, 1 - 0.95 / width, (TOP - 0.45) / height))
-    _draw_speech(top, pictures, palette)
+    if pictures.segments:
+        _draw_speech(top, pictures, palette)
+    else:
+        _draw_words(top, labels, palette)
     for row, attention in enumerate(pictures.attention):
         bottom = height - TOP - 0.75 - (row + 1) * (WIDTH + 0.32) + 0.32
         axes = [
@@ -76,12 +85,14 @@ def draw(pictures: Pictures, *, title: str, sample: int = 0) -> Figure:
             )
             for k in range(columns)
         ]
-        _draw_row(axes, pictures.stages[row + 1][sample], attention[sample], pictures.segments, palette)
+        _draw_row(axes, pictures.stages[row + 1][sample], attention[sample], labels, palette)
         side = pictures.stages[row + 1].shape[1]
         axes[0].set_ylabel(f"{side} px", fontsize=11, color=INK, labelpad=8)
         if row == 0:
             axes[0].set_title("picture", fontsize=9, color=FAINT, pad=9)
-            axes[1].set_title("strongest segment", fontsize=9, color=FAINT, pad=9)
+            axes[1].set_title(
+                "strongest segment" if pictures.segments else "strongest word", fontsize=9, color=FAINT, pad=9
+            )
     return figure
 
 
@@ -110,11 +121,25 @@ def _draw_speech(axes: Axes, pictures: Pictures, palette: np.ndarray) -> None:
         spine.set_visible(False)
 
 
+def _draw_words(axes: Axes, words: Sequence[str], palette: np.ndarray) -> None:
+    """The words one after the other, each in its colour."""
+    for place, (word, colour) in enumerate(zip(words, palette, strict=True)):
+        axes.add_patch(Rectangle((place + 0.05, 0.4), 0.9, 0.12, color=colour, lw=0))
+        # Many words stand upright, since they would run into each other.
+        axes.text(
+            place + 0.5, 0.6, word, fontsize=11, color=INK, ha="center", va="bottom", parse_math=False,
+            rotation=90 if len(words) > 12 else 0,
+        )  # fmt: skip
+    axes.set_xlim(0, len(words))
+    axes.set_ylim(0, 1.5)
+    axes.set_axis_off()
+
+
 def _draw_row(
     axes: list[Axes],
     picture: np.ndarray,
     attention: np.ndarray,
-    segments: list[tuple[float, float]],
+    labels: Sequence[str],
     palette: np.ndarray,
 ) -> None:
     """One refinement: picture [S, S, 3] uint8 and attention [R, R, T]."""
@@ -135,8 +160,7 @@ def _draw_row(
         place.imshow(
             np.dstack([colour, 0.9 * strength]), extent=(-0.5, CELL - 0.5, CELL - 0.5, -0.5), interpolation="bilinear"
         )
-        start, stop = segments[segment]
-        place.set_title(f"{start:.2f}–{stop:.2f} s  ·  {mass[segment]:.0%}", fontsize=8, color=INK, pad=9)
+        place.set_title(f"{labels[segment]}  ·  {mass[segment]:.0%}", fontsize=8, color=INK, pad=9, parse_math=False)
         strip = Rectangle((0, 1.012), 1, 0.03, transform=place.transAxes, color=palette[segment], clip_on=False, lw=0)
         place.add_patch(strip)
     for place in axes:

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from attngan.networks.condition import Condition
 from attngan.networks.generator import Generator, load_generator
-from attngan.runtime.device import SINGLE, find_device
+from attngan.runtime.device import find_device
+from attngan.runtime.training_options import SINGLE
 from datasets import audio
 from datasets.errors import InputError
 from datasets.files import replacing
@@ -52,15 +53,20 @@ class Pictures:
         Raises:
             InputError: if the folder cannot be written or the disk is full; a picture is whole or not there.
         """
-        paths = []
-        for sample in range(len(self)):
-            number = f"-{sample + 1}" if len(self) > 1 else ""
-            for pictures in self.stages:
-                path = Path(folder) / f"{name}{number}-{pictures.shape[1]}.png"
-                with replacing(path) as temporary:
-                    Image.fromarray(pictures[sample]).save(temporary)
-                paths.append(path)
-        return paths
+        files = self.files(folder, name)
+        for path, pixels in files:
+            with replacing(path) as temporary:
+                Image.fromarray(pixels).save(temporary)
+        return [path for path, _ in files]
+
+    def files(self, folder: str | Path, name: str) -> list[tuple[Path, np.ndarray]]:
+        """What `save` writes: each path with its picture [S, S, 3] uint8."""
+        numbers = [f"-{sample + 1}" if len(self) > 1 else "" for sample in range(len(self))]
+        return [
+            (Path(folder) / f"{name}{number}-{pictures.shape[1]}.png", pictures[sample])
+            for sample, number in enumerate(numbers)
+            for pictures in self.stages
+        ]
 
 
 @dataclass(frozen=True)
@@ -128,7 +134,7 @@ class SpeechToImage:
         The same recording, seed and sample give the same pixels on the same machine, however many samples are asked.
 
         Args:
-            recording: a file; samples [N] at 16 kHz in [-1, 1]; or (samples [N] or [N, channels], rate in Hz).
+            recording: in any form that `datasets.any_recording.waveform` takes.
             samples: from 1 to 100.
             seed: at least 0.
 
@@ -143,8 +149,8 @@ class SpeechToImage:
     @torch.inference_mode()
     def hear(self, recording: audio.AnyRecording) -> EncodedRecording:
         """Encode `recording`, which is as for a call and gives the same errors, without painting it."""
-        mel = audio.log_mel(audio.waveform(recording, integers=True))
-        return EncodedRecording(self.encoder.hear([mel]), self.encoder.spans(len(mel)), mel.numpy())
+        mel = self.encoder.log_mel(audio.waveform(recording))
+        return EncodedRecording(self.encoder.hear([mel]), self.encoder.spans(mel), mel.numpy())
 
     def paint(
         self, condition: Condition, *, samples: int = 1, seed: int = 0, first: int = 0, stages: int | None = None

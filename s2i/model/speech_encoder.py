@@ -13,13 +13,14 @@ from torch import Tensor, nn
 from attngan.networks.attention import masked_softmax
 from attngan.networks.condition import DIMENSION, Condition, concatenate
 from attngan.runtime import checkpoint
-from datasets import audio
+from datasets import audio, speech_activity
 from datasets.errors import InputError
 
 if TYPE_CHECKING:  # a name in annotations only; the module takes a second to import
     from datasets.loader import Batch
 
 
+FRONTS = ("utterance", "speech")
 GROUP = 32  # recordings computed together
 
 
@@ -60,6 +61,9 @@ class SpeechEncoder(nn.Module):
         segments: the most segments of a recording.
         segment_frames: frames at 12.5 Hz that make a segment, unless that gives more than `segments`.
         dropout: of the frames that are pooled.
+        dilations: of the residual convolutions at 12.5 Hz, one each.
+        front: "speech" hears what is said and nothing of pauses (`speech_activity.speech`); "utterance", as the first
+            trained encoders did, normalises over all frames, of which silence is a part.
     """
 
     def __init__(
@@ -71,8 +75,12 @@ class SpeechEncoder(nn.Module):
         segment_frames: int = 3,
         dimension: int = DIMENSION,
         dropout: float = 0.2,
+        dilations: Sequence[int] = (1, 2, 4),
+        front: str = "utterance",
     ) -> None:
         super().__init__()
+        if front not in FRONTS:
+            raise ValueError(f"front {front}: unknown; choose one of {', '.join(FRONTS)}")
         self.arguments: dict[str, Any] = {
             "width": width,
             "hidden": hidden,
@@ -80,14 +88,17 @@ class SpeechEncoder(nn.Module):
             "segment_frames": segment_frames,
             "dimension": dimension,
             "dropout": dropout,
+            "dilations": list(dilations),
+            "front": front,
         }
+        self.front = front
         self.segments, self.segment_frames = segments, segment_frames
         self.convs = nn.ModuleList(
             [
                 MaskedConv(audio.N_MELS, width, 9, stride=4),
                 MaskedConv(width, width, 5),
                 MaskedConv(width, hidden, 5, stride=2),
-                *[MaskedConv(hidden, hidden, 5, dilation=dilation) for dilation in (1, 2, 4)],
+                *[MaskedConv(hidden, hidden, 5, dilation=dilation) for dilation in dilations],
             ]
         )
         self.dropout = nn.Dropout(dropout)
@@ -96,8 +107,9 @@ class SpeechEncoder(nn.Module):
         self.to_segments = nn.Linear(hidden, dimension)
 
     def forward(self, mels: Tensor, mask: Tensor) -> Condition:
-        """Encode normalised log-mels [B, T, 40] with mask [B, T]."""
-        x = mels.transpose(1, 2) * mask[:, None]
+        """Encode log-mels [B, T, 40], not normalised, with mask [B, T]."""
+        features, mask, _ = self.listen(mels, mask)
+        x = features.transpose(1, 2)
         for conv in self.convs:
             x, mask = conv(x, mask)
         states = self.dropout(x.transpose(1, 2))
@@ -105,6 +117,17 @@ class SpeechEncoder(nn.Module):
         sentence = self.to_sentence((weights * states).sum(1))
         pooled, segment_mask = self._pool(states, mask)
         return Condition(sentence, self.to_segments(pooled).transpose(1, 2), segment_mask)
+
+    def log_mel(self, wave: Tensor) -> Tensor:
+        """The log-mel [T, 40] of a recording [N], 16 kHz, as this encoder wants it."""
+        return audio.log_mel(wave if self.front == "utterance" else speech_activity.levelled(wave))
+
+    def listen(self, mels: Tensor, mask: Tensor) -> speech_activity.Speech:
+        """Normalised features of log-mels [B, T, 40] with mask [B, T], as the encoder was trained on."""
+        if self.front == "speech":
+            return speech_activity.speech(mels.float(), mask)
+        frames = torch.arange(mels.shape[1], device=mels.device).expand(len(mels), -1)
+        return speech_activity.Speech(audio.normalise(mels, mask), mask, frames)
 
     def _pool(self, states: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Mean over equal stretches of time: [B, T, C] to [B, S, C] and the segments' mask [B, S]."""
@@ -126,13 +149,15 @@ class SpeechEncoder(nn.Module):
         """Frames of the log-mel that make one frame after the convolutions."""
         return math.prod(conv.stride for conv in self.convs if isinstance(conv, MaskedConv))
 
-    def spans(self, frames: int) -> list[tuple[float, float]]:
-        """The stretch of time of each segment, in seconds, of a log-mel with `frames` frames."""
-        length = torch.tensor([-(-frames // self.stride)])
-        edges = segment_edges(length, self.segment_count(length))[0] * self.stride / audio.FRAMES_PER_SECOND
-        end = frames / audio.FRAMES_PER_SECOND
-        bounds = [min(round(float(edge), 2), end) for edge in edges]
-        return list(pairwise(bounds))
+    def spans(self, mel: Tensor) -> list[tuple[float, float]]:
+        """The stretch of time of each segment, in seconds, of a log-mel [T, 40]; pauses belong to what is before."""
+        heard = self.listen(mel[None], torch.ones(1, len(mel), dtype=torch.bool, device=mel.device))
+        count = heard.mask.shape[1]
+        length = torch.tensor([-(-count // self.stride)])
+        edges = segment_edges(length, self.segment_count(length))[0] * self.stride
+        places = [*heard.frames[0].tolist(), len(mel)]
+        bounds = [round(places[min(int(edge), count)] / audio.FRAMES_PER_SECOND, 2) for edge in edges]
+        return list(pairwise([*bounds[:-1], len(mel) / audio.FRAMES_PER_SECOND]))
 
     def encode(self, batch: "Batch") -> Condition:
         """The condition of a batch's recordings."""
@@ -144,7 +169,7 @@ class SpeechEncoder(nn.Module):
         """The condition of N log-mels [T_i, 40], not normalised, where the encoder is."""
         stacked, mask = audio.stack_mels(list(mels))
         device = self.to_sentence.weight.device
-        return self._encode(audio.normalise(stacked, mask).to(device), mask.to(device))
+        return self._encode(stacked.to(device), mask.to(device))
 
     def _encode(self, mels: Tensor, mask: Tensor) -> Condition:
         """As a call; recordings of like length are computed together, which saves padding."""
@@ -181,3 +206,22 @@ def load_speech_encoder(path: Path) -> SpeechEncoder:
     encoder = checkpoint.build(SpeechEncoder, description, "speech", path)
     checkpoint.load_weights(encoder, checkpoint.part(state, "caption", path), path)
     return encoder.eval().requires_grad_(False)
+
+
+def start_from(encoder: SpeechEncoder, path: Path) -> int:
+    """Give `encoder` the weights of a trained one wherever names and shapes agree; return how many numbers that are.
+
+    Residual convolutions that the trained one lacks begin by adding nothing.
+
+    Raises:
+        InputError: if the file is missing, damaged, or holds no speech encoder, or if nothing agrees.
+    """
+    trained, own = load_speech_encoder(path).state_dict(), encoder.state_dict()
+    same = {name: value for name, value in trained.items() if name in own and own[name].shape == value.shape}
+    if "convs.0.conv.weight" not in same:
+        raise InputError(f"{path}: none of its weights fit; give a speech encoder of the same widths")
+    encoder.load_state_dict(same, strict=False)
+    for number, conv in enumerate(encoder.convs):
+        if isinstance(conv, MaskedConv) and conv.has_shortcut and f"convs.{number}.conv.weight" not in same:
+            nn.init.zeros_(conv.norm.weight)
+    return sum(value.numel() for value in same.values())

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,11 +23,11 @@ from datasets.corpus import Corpus
 from datasets.errors import InputError
 from datasets.json_file import read_json
 from datasets.language_model import TrigramModel
-
-Recording: TypeAlias = str | Path | Tensor | np.ndarray
+from s2i.model.whisper import WEIGHTS, FasterWhisper
 
 FORMAT = 1
 ABOUT, ARPA, LANGUAGE, DICTIONARY = "recogniser.json", "captions.lm", "captions.lm.bin", "captions.dict"
+WHISPER = "whisper"  # names the pip package's model in the place of a folder
 SHIPPED = Path("pretrained", "recogniser")  # learnt from the captions that the shipped model was trained with
 AGAIN = "remove it and build it again"
 PADDING = 0.3  # seconds of quiet before and after
@@ -82,20 +82,20 @@ class Recogniser:
         files.write_text(folder / ABOUT, json.dumps(about, indent=1))  # last, once the others are whole
         return cls(folder)
 
-    def __call__(self, recording: Recording) -> str:
+    def __call__(self, recording: audio.AnyRecording) -> str:
         """The words of `recording`, lower-case and separated by spaces; "" if none are understood.
 
         Args:
-            recording: a file, or samples [N] at 16 kHz in [-1, 1].
+            recording: in any form that `datasets.any_recording.waveform` takes.
 
         Raises:
             InputError: if it is not a recording, or too short, too long or silent.
         """
         return " ".join(word for word, _, _ in self.timed(recording))
 
-    def timed(self, recording: Recording) -> list[tuple[str, float, float]]:
+    def timed(self, recording: audio.AnyRecording) -> list[tuple[str, float, float]]:
         """Each word of `recording` with its start and end in seconds; arguments and errors as for a call."""
-        wave = _wave(recording)
+        wave = audio.waveform(recording)
         sound = self._speech.AudioData(_to_pcm(wave), audio.SAMPLE_RATE, 2)
         try:
             decoder = self._speech.Recognizer().recognize_sphinx(sound, language=self._language, show_all=True)
@@ -137,9 +137,9 @@ class WhisperFolder:
         self._options = {"language": "en"} if getattr(model.generation_config, "is_multilingual", False) else {}
 
     @torch.inference_mode()
-    def __call__(self, recording: Recording) -> str:
+    def __call__(self, recording: audio.AnyRecording) -> str:
         """The words of `recording` as for `Recogniser`, with the same errors."""
-        wave = _wave(recording).numpy()
+        wave = audio.waveform(recording).numpy()
         features = self._processor(wave, sampling_rate=audio.SAMPLE_RATE, return_tensors="pt").input_features
         tokens = self._model.generate(features, **self._options)
         return " ".join(tokenize(self._processor.batch_decode(tokens, skip_special_tokens=True)[0]))
@@ -188,15 +188,6 @@ def _pronunciations(dictionary: Path) -> dict[str, list[str]]:
     return lines
 
 
-def _wave(recording: Recording) -> Tensor:
-    """Any form of a recording as [N] float32 at 16 kHz."""
-    if isinstance(recording, str | Path):
-        return audio.load(recording)
-    wave = torch.as_tensor(recording).detach().cpu()
-    audio.check(wave, "recording")
-    return wave.float()
-
-
 def _to_pcm(wave: Tensor) -> bytes:
     """Samples as 16-bit integers, in the faint noise of a quiet room.
 
@@ -209,16 +200,36 @@ def _to_pcm(wave: Tensor) -> bytes:
     return (wave.clamp(-1, 1) * 32767).round().numpy().astype("<i2").tobytes()
 
 
-def recogniser(corpus_file: Path, model: Path | None = None) -> Recogniser | WhisperFolder:
+def recogniser(corpus_file: Path, model: Path | None = None) -> "Recogniser | WhisperFolder | FasterWhisper":
     """The one in the folder `model`, or one of the training captions of a corpus, kept beside it.
+
+    Args:
+        model: also `WHISPER`, which is that of the pip package. Whisper in the form of CTranslate2 is helped by the
+            training captions where the corpus is there.
 
     Raises:
         InputError: if a file is missing or damaged, or if a package is missing.
     """
+    if model is not None and not model.is_dir() and str(model) == WHISPER:
+        return FasterWhisper(captions=_language_of(corpus_file))
     if model:
-        return WhisperFolder(model) if os.path.isfile(model / "config.json") else Recogniser(model)
-    if not os.path.exists(corpus_file) and corpus_file.resolve() == cli.repository() / "data" / "cub.h5":
+        if (model / WEIGHTS).is_file():
+            return FasterWhisper(model, captions=_language_of(corpus_file))
+        return WhisperFolder(model) if (model / "config.json").is_file() else Recogniser(model)
+    if not corpus_file.exists() and corpus_file.resolve() == cli.repository() / "data" / "cub.h5":
         return Recogniser(cli.repository() / SHIPPED)
+    return Recogniser.from_captions(_training_captions(corpus_file), corpus_file.with_suffix(".recogniser"))
+
+
+def _training_captions(corpus_file: Path) -> list[str]:
     corpus = Corpus(corpus_file)
     learnt = np.flatnonzero(np.isin(corpus.caption_picture, corpus.pictures_of("train")))
-    return Recogniser.from_captions([corpus.captions[k] for k in learnt], corpus_file.with_suffix(".recogniser"))
+    return [corpus.captions[k] for k in learnt]
+
+
+def _language_of(corpus_file: Path) -> TrigramModel | None:
+    """How the training captions of a corpus go on; None where there is no corpus."""
+    if not corpus_file.exists():
+        return None
+    captions = _training_captions(corpus_file)
+    return TrigramModel(captions, {word for caption in captions for word in tokenize(caption)})

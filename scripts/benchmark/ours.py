@@ -12,8 +12,8 @@ from attngan.networks.generator import GENERATOR_KIND, Generator
 from attngan.networks.image_encoder import ImageEncoder, InceptionTrunk, ScratchTrunk
 from attngan.networks.text_encoder import TextEncoder
 from attngan.runtime import checkpoint
-from attngan.runtime.device import HALF
 from attngan.runtime.machine import make_fabric
+from attngan.runtime.training_options import HALF
 from attngan.training.damsm_job import DamsmJob
 from attngan.training.feature_cache import FeatureCache
 from attngan.training.gan_config import GanConfig
@@ -159,7 +159,7 @@ class MatchingTraining:
         caption = SpeechEncoder() if speech else TextEncoder(n_words=VOCABULARY)
         self.job = DamsmJob(config, image, caption, SPECIES, fabric, image_frozen=speech)
         assert isinstance(image.trunk, InceptionTrunk)
-        self.job.cache = _DrawnFeatures(batch_size, config.views, image.trunk, fabric.device)
+        self.job.caches = [_DrawnFeatures(batch_size, config.views, image.trunk, fabric.device)]
         self.batch, self.position = batch(batch_size), 0
 
     def __call__(self) -> None:

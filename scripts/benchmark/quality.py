@@ -35,7 +35,8 @@ from datasets.errors import InputError
 from datasets.files import write_text
 from datasets.loader import Loader, to_unit
 from s2i import train_gan
-from s2i.evaluation.evaluation import EvaluateConfig, Evaluation
+from s2i.evaluation.evaluate_config import EvaluateConfig
+from s2i.evaluation.evaluation import Evaluation
 from s2i.model import model_folder
 from s2i.train_gan import PRESETS
 from scripts.benchmark.ablation import BEYOND, WITHOUT
@@ -163,7 +164,7 @@ def score(evaluation: Evaluation, paint: Any) -> dict[str, Any]:
         parts = torch.arange(len(samples)).split(32)
         seen.append(concatenate([look(paint([samples.captions[k] for k in part.tolist()])) for part in parts]))
     quality = scores.quality(seen, evaluation.statistics(), seed=evaluation.config.seed)
-    judged = evaluation.evaluators.judge.read(samples.captions)
+    judged = evaluation.evaluators.held_out_matcher.read(samples.captions)
     held_out = scores.match(seen[0].judged, judged, samples.species, seed=evaluation.config.seed)
     return {"fid": quality["fid"], "r_precision_held_out": held_out}
 
@@ -182,6 +183,7 @@ def train_ours(config: QualityConfig, name: str = OURS) -> Any:
         ema_pictures=config.pictures / 10,
         pictures=config.pictures,
         batch_size=config.batch_size,
+        observer="none",
         validate_every=config.pictures,
         grid_every=config.pictures,
         seed=config.seed,

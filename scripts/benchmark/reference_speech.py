@@ -126,7 +126,7 @@ def load_batch(encoded: list[bytes], side: int, rng: np.random.Generator) -> lis
     sizes = [64 * 2**k for k in range(side.bit_length() - 6)]
     pictures: list[list[Tensor]] = [[] for _ in sizes]
     for data in encoded:
-        picture = Image.open(io.BytesIO(data)).convert("RGB")
+        picture = Image.open(io.BytesIO(data), formats=("JPEG",)).convert("RGB")
         scale = int(side * 76 / 64) / min(picture.size)
         picture = picture.resize(
             (round(picture.width * scale), round(picture.height * scale)), Image.Resampling.BILINEAR

@@ -76,7 +76,7 @@ def paint(who: str, size: int, quick: bool, shipped: bool = False) -> Callable[[
     folder = tempfile.TemporaryDirectory()
     target, stages = Path(folder.name), 2 if quick else 4
     if who == OURS:
-        from attngan.runtime.device import HALF
+        from attngan.runtime.training_options import HALF
         from s2i.model.pipeline import SpeechToImage
         from scripts.benchmark.ours import published_model
 

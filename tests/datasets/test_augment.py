@@ -16,6 +16,7 @@ def generator(seed):
 
 
 NOTHING = {"speed": 0, "tract": 0, "level_db": 0, "equaliser_db": 0, "noise": 0, "time_masks": 0, "band_masks": 0}
+NOTHING |= {"pauses": 0, "echoes": 0, "lines": 0}
 
 
 def test_augment_without_strength_changes_nothing():
@@ -81,10 +82,10 @@ def test_augment_warps_within_bounds():
 
 def test_augment_noise_has_the_level_asked_for():
     mels, mask = torch.full((16, 400, 40), -30.0), torch.ones(16, 400, dtype=torch.bool)
-    mels[:, :200] = 0.0  # power 1 for half of the time: mean level log(1/2)
+    mels[:, :200] = 0.0  # power 1 for half of the time; the level is that of the speech
     noisy, _ = augment(mels, mask, generator(0), **{**NOTHING, "noise": 1.0}, snr_db=(20, 20))
     level = noisy[:, 250:].exp().mean((1, 2)).log()
-    expected = torch.full((16,), math.log(0.5) - 20 * math.log(10) / 10)
+    expected = torch.full((16,), -20 * math.log(10) / 10)
     torch.testing.assert_close(level, expected, atol=0.5, rtol=0)  # the noise flutters
     untouched, _ = augment(mels, mask, generator(0), **NOTHING)
     assert (untouched[:, 250:] < -13).all()

@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from datasets import audio, corpus, records, voices
+from datasets import audio, picture_file, records, voices
 from datasets.corpus import Corpus
 from datasets.errors import InputError
 from datasets.shard import Groups
@@ -56,7 +56,7 @@ def test_more_frames_than_are_written_at_once(write_small):
 
 
 def test_jpeg_bytes_are_kept(write_small, small_pictures):
-    encoded = [corpus.encode(Image.fromarray(picture)) for picture in small_pictures]
+    encoded = [picture_file.encode(Image.fromarray(picture)) for picture in small_pictures]
     stored = Corpus(write_small("jpeg.h5", pictures=encoded))
     assert [stored.encoded(number) for number in range(6)] == encoded
 
@@ -195,35 +195,6 @@ def encoded(picture, kind, **options):
     buffer = io.BytesIO()
     picture.save(buffer, kind, **options)
     return buffer.getvalue()
-
-
-def test_decode_brings_every_kind_of_picture_to_rgb():
-    grey = corpus.decode(encoded(Image.new("L", (4, 4), 100), "PNG"), "grey")
-    deep = Image.fromarray(np.full((4, 4), 100 * 257, np.uint16))
-    clear = Image.new("RGBA", (4, 4), (200, 0, 0, 0))
-    clear.putpixel((0, 0), (200, 0, 0, 255))
-    palette = Image.new("P", (4, 4), 1)
-    palette.putpalette([0, 0, 0, 9, 8, 7])
-    frames = [Image.new("RGB", (4, 4), colour) for colour in ("blue", "red")]
-    assert grey.mode == "RGB"
-    assert grey.getpixel((1, 1)) == (100, 100, 100)
-    assert corpus.decode(encoded(deep, "PNG"), "16 bits").getpixel((1, 1)) == (100, 100, 100)
-    on_white = corpus.decode(encoded(clear, "PNG"), "transparent")
-    assert on_white.getpixel((0, 0)) == (200, 0, 0)
-    assert on_white.getpixel((1, 1)) == (255, 255, 255)
-    assert corpus.decode(encoded(palette, "PNG"), "palette").getpixel((1, 1)) == (9, 8, 7)
-    animated = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
-    assert corpus.decode(animated, "animated").getpixel((1, 1)) == (0, 0, 255)
-    cmyk = corpus.decode(encoded(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "JPEG", quality=95), "cmyk")
-    assert np.abs(np.array(cmyk.getpixel((1, 1))) - (255, 0, 0)).max() < 8
-
-
-def test_decode_refuses_what_is_no_picture():
-    whole = encoded(Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)), "JPEG")
-    for data in (b"", b"text", whole[:40], whole[: len(whole) // 2]):
-        with pytest.raises(InputError, match=r"^the picture: ") as caught:
-            corpus.decode(data, "the picture")
-        assert "BytesIO" not in str(caught.value)
 
 
 # --- damage

@@ -103,7 +103,7 @@ def test_quotes(folder):
     [
         (["image,caption", "1.png,a"], "column 'recording' is missing"),
         (["recording,class", "1.wav,a"], "column 'image' is missing"),
-        (["image;recording", "1.png;1.wav"], "with commas between"),
+        (["image|recording", "1.png|1.wav"], "with commas (or semicolons, or tabs) between"),
         ([""], "column 'image' is missing"),
         (["image,recording"], "has no rows"),
         (["image,recording,Image", "1.png,1.wav,2.png"], "column 'image' is named twice"),
@@ -139,3 +139,44 @@ def test_a_table_that_is_missing_or_empty(folder):
     refused(folder, data=b"", words="column 'image' is missing")
     with pytest.raises(InputError, match=r"none\.csv: table of pictures and recordings not found"):
         csv_source.read(folder / "none.csv", short_side=64, seed=0)
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_what_spreadsheets_put_between_fields(folder, delimiter, mark):
+    rows = [["image", "recording", "caption"], ["1.png", "1.wav", "a red bird"], ["2.png", "2.wav", "a crow"]]
+    entries, _ = read(folder, data=(mark + "\r\n".join(delimiter.join(row) for row in rows)).encode())
+    assert [(entry.name, entry.captions) for entry in entries] == [("1.png", ["a red bird"]), ("2.png", ["a crow"])]
+
+
+STRANGE = {
+    "screenshot of macOS": "Bild 2024-05-01 um 9.41.07\u202fPM.png",
+    "no-break space": "rotes\xa0Huhn.png",
+    "ideographic space": "赤い\u3000鳥.png",
+    "two spaces": "red  bird.png",
+    "accent of its own": "cafe\u0301.png",
+    "accent of its letter": "caf\xe9.png",
+    "spaces around": "deep  folder/a bird.png",
+}
+
+
+@pytest.mark.parametrize("name", STRANGE.values(), ids=STRANGE)
+def test_names_are_found_as_they_stand_and_as_they_look(folder, name):
+    (folder / name).parent.mkdir(exist_ok=True)
+    Image.new("RGB", (40, 30)).save(folder / name)
+    (folder / name).with_suffix(".wav").touch()
+    looks = " ".join(name.split()).replace("e\u0301", "\xe9")
+    for spelled in {name, looks, f"  {looks} ", name.replace("\xe9", "e\u0301")}:
+        entries, _ = read(folder, "image,recording", f'"{spelled}","{spelled[: spelled.rindex(".")]}.wav"')
+        assert entries[0].recordings[0].file == (folder / name).with_suffix(".wav").resolve()
+        assert entries[0].picture()[:2] == b"\xff\xd8"
+
+
+def test_names_that_only_look_the_same_are_told_apart_or_refused(folder):
+    for name in ("a\u202fb.png", "a\xa0b.png"):
+        Image.new("RGB", (40, 30)).save(folder / name)
+    entries, _ = read(folder, "image,recording", "a\xa0b.png,1.wav")
+    assert entries[0].name == "a\xa0b.png"
+    pattern = r"a b\.png: may be 'a\\xa0b\.png' and 'a\\u202fb\.png', which differ in spaces"
+    with pytest.raises(InputError, match=pattern):
+        read(folder, "image,recording", "a b.png,1.wav")

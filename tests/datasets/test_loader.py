@@ -131,7 +131,7 @@ def test_masks_cover_what_is_there(small):
     assert batch.mel_mask.tolist() == [[t < length for t in range(16)] for length in (10, 12, 14, 16)]
     assert (batch.mels[~batch.mel_mask] == 0).all()
     for row, number in enumerate((0, 2, 4, 6)):
-        expected = audio.normalise(small.mel(number))
+        expected = small.mel(number)
         torch.testing.assert_close(batch.mels[row, : len(expected)], expected)
 
 

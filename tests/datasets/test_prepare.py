@@ -17,7 +17,7 @@ import pytest
 import torch
 from PIL import Image
 
-from datasets import audio, corpus, prepare, synthesis, voices
+from datasets import audio, channels, corpus, engines, prepare, synthesis, voices
 from datasets.corpus import Corpus
 from datasets.errors import InputError
 from datasets.loader import Loader
@@ -55,18 +55,25 @@ def test_drawn_birds(drawn):
     corpus = Corpus(drawn)
     assert [len(corpus.pictures_of(split)) for split in ("train", "validation", "test")] == [20, 5, 5]
     assert len(corpus.captions) == 300
-    # One heard recording a training picture, a heard and an unheard one a picture for measuring.
-    assert len(corpus.recording_picture) == 20 + 2 * 10
+    # One recording a training picture in a heard voice, one a validation picture in a voice for that alone, and for a
+    # test picture one in a heard and one in an unheard voice.
+    assert len(corpus.recording_picture) == 20 + 5 + 2 * 5
     heard = corpus.voice_heard[corpus.recording_voice]
-    training = corpus.split[corpus.recording_picture] == 0
-    assert heard[training].all()
-    assert heard[~training].reshape(-1, 2).tolist() == [[True, False]] * 10
+    split = corpus.split[corpus.recording_picture]
+    assert heard[split == 0].all()
+    assert heard[split == 2].reshape(-1, 2).tolist() == [[True, False]] * 5
+    spoken = [{corpus.voice_names[voice] for voice in corpus.recording_voice[split == k]} for k in range(3)]
+    assert {voices.by_name(name).use for name in spoken[1]} == {"validation"}
+    assert not spoken[1] & (spoken[0] | spoken[2])
     assert (corpus.caption_picture[corpus.recording_caption] == corpus.recording_picture).all()
     assert [path.name for path in drawn.parent.iterdir()] == ["drawn.h5"]
-    for number in (0, 39):
+    for number in (0, 12, 34):
         voice = voices.by_name(corpus.voice_names[corpus.recording_voice[number]])
         text = corpus.captions[corpus.recording_caption[number]]
-        wave = voices.synthesise(voice, text, int(corpus.recording_seed[number]))
+        seed = int(corpus.recording_seed[number])
+        wave = voices.synthesise(voice, text, seed)
+        if split[number] == 0:
+            wave = channels.vary(wave, seed)
         assert torch.equal(corpus.mel(number), audio.log_mel(wave).half().float())
     assert Loader(corpus, "train", batch_size=4, size=16, speech=True).at(0).pictures.shape == (4, 3, 16, 16)
 
@@ -91,7 +98,7 @@ def test_on_the_fly_gives_the_same_recordings(drawn, tmp_path):
     stored, live = Corpus(drawn), Corpus(tmp_path / "live.h5")
     with h5py.File(live.path) as file:
         assert "recordings/mel" not in file
-    for number in (0, 17, 39):
+    for number in (0, 17, 34):
         assert torch.equal(stored.mel(number), live.mel(number).half().float())
 
 
@@ -114,7 +121,7 @@ def test_killed_and_run_again_it_gives_the_same_file(drawn, tmp_path, monkeypatc
     assert not path.exists()
     (folder,) = tmp_path.glob(".drawn.*.parts")
     kept = {piece: piece.stat().st_mtime_ns for piece in folder.glob("[0-9]*.npz")}
-    assert 3 <= len(kept) < 10
+    assert 3 <= len(kept) < 9
     (tmp_path / f".drawn.{process.pid}.tmp.h5").write_bytes(b"half")  # as if killed while writing the file
     monkeypatch.setattr(synthesis, "PIECE", 4)
     prepare.main([*DRAWN, "--output", str(path), "--workers", "2"])  # by other processes, to the same end
@@ -142,7 +149,7 @@ def test_an_interrupted_piece_is_resumed_and_others_are_not_made_again(tmp_path,
     made.clear()
     monkeypatch.setattr(prepare, "_estimate", lambda *arguments: None)
     prepare.main([*DRAWN, "--output", str(tmp_path / "x.h5")])
-    assert len(made) == 40 - 15
+    assert len(made) == 35 - 15
 
 
 def workers_of(process):
@@ -264,13 +271,17 @@ def test_missing_engines_are_told_and_voices_for_measuring_remain(tmp_path, monk
     warnings = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning")]
     assert warnings == [
         "warning: not installed, so without their voices: flite, festival "
-        "(apt-get install flite; apt-get install festival festvox-kallpc16k)"
+        "(apt-get install flite; apt-get install festival festvox-kallpc16k festvox-kdlpc16k)"
     ]
     corpus = Corpus(path)
     assert {corpus.voice_names[voice].partition("-")[0] for voice in corpus.recording_voice} == {"espeak"}
     assert Loader(corpus, "test", batch_size=2, speech=True, speakers="held-out").indices.tolist() == list(
         corpus.pictures_of("test")
     )
+
+
+def test_the_engines_are_those_that_there_are():
+    assert tuple(voices.INSTALL) == prepare.ENGINES  # which --help cannot ask, since it would import torch
 
 
 @pytest.mark.parametrize("engines", [["flite"], ["flite", "festival"], []])
@@ -291,6 +302,24 @@ def test_plan_gives_each_training_caption_different_heard_voices():
         assert all(tables.voice_heard[recording.voice] for recording in group)
         assert all(recording.text == tables.captions[recording.caption] for recording in group)
     assert len({recording.seed for recording in recordings}) == len(recordings)
+
+
+def test_test_captions_are_spoken_by_three_kinds_of_voices(monkeypatch):
+    monkeypatch.setattr(voices, "_has", lambda voice: True)
+    entries = prepare.read_source(PrepareConfig(source="drawn", drawn_pictures=40, drawn_species=6, short_side=32))[0]
+    options = {"engines": tuple(engines.INSTALL), "training": 2, "voices_each": 1, "seed": 0}
+    tables, recordings = synthesis.plan(entries, measuring=1, varied=True, **options)
+    kinds = {name: set() for name in ("train", "validation", "test")}
+    for recording in recordings:
+        kinds[entries[recording.picture].split].add(tables.voice_names[recording.voice])
+        assert recording.varied == (entries[recording.picture].split == "train")
+    assert {voices.by_name(name).use for name in kinds["train"]} == {"training"}
+    assert {voices.by_name(name).use for name in kinds["validation"]} == {"validation"}
+    measured = {name for name in kinds["test"] if not voices.by_name(name).heard}
+    assert {voices.by_name(name).use for name in measured} == {"measuring"}
+    strange = {name for name in measured if voices.by_name(name).engine in ("hts", "piper")}
+    assert strange
+    assert not any(tables.voice_engine_heard[tables.voice_names.index(name)] for name in strange)
 
 
 # --- own data

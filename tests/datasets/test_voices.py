@@ -24,6 +24,9 @@ def test_the_table_keeps_unheard_voices_apart():
     assert len({(voice.engine, voice.code) for voice in voices.VOICES}) == len(names)
     for engine in ("espeak", "flite"):
         assert {voice.heard for voice in voices.VOICES if voice.engine == engine} == {True, False}
+    for use in voices.USES:
+        assert any(voice.use == use for voice in voices.VOICES if voice.engine == "espeak")  # which is always there
+    assert {voice.engine for voice in voices.VOICES} - voices.HEARD_ENGINES == {"hts", "piper"}
     assert voices.by_name("flite-slt").code == "slt"
     with pytest.raises(InputError, match="unknown; choose one of"):
         voices.by_name("nobody")
@@ -75,8 +78,10 @@ def test_seeds_change_rate_and_pitch_within_bounds(voice, monkeypatch):
     steady = [voices.synthesise(voice, TEXT, seed) for seed in range(8)]
     usual = len(steady[0])
     assert max(lengths) / min(lengths) > 1.08
-    assert all(0.82 < length / usual < 1.22 for length in lengths)
-    assert all(abs(len(wave) - usual) < 0.03 * usual for wave in steady)
+    # A network hurries through pauses more than through words, so that its speed is not quite what was asked for.
+    slack = 0.2 if voice.engine in ("hibari", "piper") else 0.03
+    assert all(0.85 - slack < length / usual < 1.19 + slack for length in lengths)
+    assert all(abs(len(wave) - usual) < slack * usual for wave in steady)
     pitches = [pitch_of(wave) for wave in steady]
     assert max(pitches) / min(pitches) > 1.05
 

@@ -7,16 +7,17 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from s2i.evaluation.painters import Trials
 
 from attngan.evaluation import classifier
 from attngan.runtime import checkpoint
 from datasets.captions import Vocabulary
 from datasets.corpus import Corpus
 from datasets.errors import InputError
-from s2i import evaluate, export_evaluators
-from s2i.evaluation import baselines, painters, transcripts
-from s2i.evaluation.evaluation import EvaluateConfig, Evaluation
+from s2i import SpeechToImage, evaluate, export_evaluators
+from s2i.evaluation import baselines, evaluation, models
+from s2i.evaluation.evaluate_config import EvaluateConfig
+from s2i.evaluation.evaluation import Evaluation
+from s2i.evaluation.evaluation_set import EvaluationSet
 from tests.helpers import write_classifier, write_damsm
 
 SIDE = 16
@@ -57,7 +58,7 @@ def setting(place, small, tmp_path):
         "baselines": weights,
         "evaluators": place.evaluators,
         "text_free": tmp_path / "none",
-        "drawn": tmp_path / "drawn.json",
+        "synthetic": tmp_path / "drawn.json",
         "noise_samples": 0,
         "resolution": SIDE,
         "splits": 2,
@@ -94,14 +95,14 @@ def test_table_results_and_page(setting, capsys):
     assert Image.open(output.with_suffix(".jpg")).width > 400
 
 
-def test_figures_of_drawn_birds_are_told(setting):
+def test_figures_of_synthetic_birds_are_told(setting):
     figures = {"head": 70.0, "all": 60.5, "all_std": 1.5}
     drawn = {"real": figures, "s2i": figures, "exchanged": figures, "meta": {"pictures": 3}}
-    setting["drawn"].write_text(json.dumps(drawn))
+    setting["synthetic"].write_text(json.dumps(drawn))
     evaluate.main(words(setting | {"models": "real"}))
     assert json.loads(setting["output"].read_text())["drawn"] == drawn
     assert "60.5 ± 1.5 | 70.0" in setting["output"].with_suffix(".md").read_text()
-    setting["drawn"].write_text(json.dumps({"real": figures}))
+    setting["synthetic"].write_text(json.dumps({"real": figures}))
     with pytest.raises(InputError, match=r"drawn\.json: not what scripts/measure_drawn\.sh writes"):
         evaluate.main(words(setting | {"models": "real"}))
 
@@ -150,14 +151,14 @@ def test_the_transcribing_row_paints_what_was_heard(setting, monkeypatch):
         assert listener == "listener"
         return [corpus.captions[corpus.recording_caption[k]] for k in recordings]
 
-    monkeypatch.setattr(transcripts, "transcribe", hear)
+    monkeypatch.setattr(evaluation, "transcribe", hear)
     setting |= {"models": "attngan,transcribe"}
     evaluate.main(words(setting))
     found = json.loads(setting["output"].read_text())["rows"]
     assert found["transcribe"]["word_error_rate"] == 0
     for measure in ("fid", "r_precision", "inception_score", "colours"):
         assert found["transcribe"][measure] == found["attngan"][measure]  # all heard, so the same pictures
-    monkeypatch.setattr(transcripts, "transcribe", lambda c, r, *_, **__: ["" for _ in r])
+    monkeypatch.setattr(evaluation, "transcribe", lambda c, r, *_, **__: ["" for _ in r])
     evaluate.main(words(setting))
     found = json.loads(setting["output"].read_text())["rows"]
     assert found["transcribe"]["word_error_rate"] == 100
@@ -172,7 +173,10 @@ def test_the_transcribing_row_paints_what_was_heard(setting, monkeypatch):
         ({"samples": 1000}, "--samples 1000: .* give fewer"),
         ({"samples": 1}, "fewer than --splits"),
         ({"splits": 50, "models": "s2i"}, "splits 50"),
-        ({"resolution": 512}, "--resolution 512: a model paints"),
+        ({"resolution": 512}, "--resolution 512: the model paints"),
+        ({"models": "", "full_size": 1000}, "--full-size 1000: .* give fewer"),
+        ({"precision": "16-true"}, "--precision 16-true: unknown"),
+        ({"device": "abacus"}, "device abacus: cannot be used here"),
         ({"corpus": "none.h5"}, "none.h5: corpus not found"),
         ({"table": "captions.csv"}, "--folder"),
         ({"baselines": "none"}, "stackgan.safetensors: .* not found"),
@@ -217,35 +221,94 @@ def test_pictures_of_another_model_are_scored_from_a_folder(setting, tmp_path, c
     assert "theirs" in capsys.readouterr().out
 
 
-def test_trials_are_test_pictures_in_unheard_voices(place):
+def test_samples_are_test_pictures_by_held_out_speakers(place):
     corpus = Corpus(place.birds)
-    trials = Trials.of(corpus, 0, 0)
-    assert len(trials) == len(corpus.pictures_of("test"))
-    assert set(trials.pictures) == set(corpus.pictures_of("test"))
-    assert not corpus.voice_heard[corpus.recording_voice[trials.recordings]].any()
-    assert [corpus.captions[corpus.recording_caption[k]] for k in trials.recordings] == trials.captions
-    assert (corpus.recording_picture[trials.recordings] == trials.pictures).all()
-    few, other = Trials.of(corpus, 4, 0), Trials.of(corpus, 4, 1)
+    samples = EvaluationSet.of(corpus, 0, 0)
+    assert len(samples) == len(corpus.pictures_of("test"))
+    assert set(samples.pictures) == set(corpus.pictures_of("test"))
+    assert not corpus.voice_heard[corpus.recording_voice[samples.recordings]].any()
+    assert [corpus.captions[corpus.recording_caption[k]] for k in samples.recordings] == samples.captions
+    assert (corpus.recording_picture[samples.recordings] == samples.pictures).all()
+    few, other = EvaluationSet.of(corpus, 4, 0), EvaluationSet.of(corpus, 4, 1)
     assert len(few) == 4
-    assert list(few.pictures) == list(Trials.of(corpus, 4, 0).pictures) != list(other.pictures)
-    heard = Trials.of(corpus, 4, 0, heard=True)
+    assert list(few.pictures) == list(EvaluationSet.of(corpus, 4, 0).pictures) != list(other.pictures)
+    heard = EvaluationSet.of(corpus, 4, 0, speakers="training")
     assert corpus.voice_heard[corpus.recording_voice[heard.recordings]].all()
 
 
 def test_a_painting_depends_on_its_own_seed_alone(setting):
-    painter = painters.load("attngan", model=setting["model"], baselines=setting["baselines"])
-    assert not painter.spoken
-    condition = painter.read(["a red bird", "", "a blue bird with a long beak"])
+    model = models.load("attngan", model=setting["model"], baselines=setting["baselines"])
+    assert not model.speech
+    condition = model.encode(["a red bird", "", "a blue bird with a long beak"], list)
     seeds = [(0, 0, k) for k in range(3)]
-    pictures = painter.paint(condition, seeds, SIDE)
+    (*_, pictures) = model.paint(condition, seeds, SIDE)
     assert pictures.shape == (3, 3, SIDE, SIDE)
-    alone = painter.paint(condition[1:2], seeds[1:2], SIDE)
-    torch.testing.assert_close(alone, pictures[1:2], atol=0.05, rtol=0)
-    assert (painter.paint(condition, [(0, 1, k) for k in range(3)], SIDE) - pictures).abs().mean() > 0.01
-    smaller = painter.paint(condition, seeds, 8)
-    assert smaller.shape == (3, 3, 8, 8)
+    alone = model.paint(condition[1:2], seeds[1:2], SIDE)[-1]
+    torch.testing.assert_close(alone, pictures[1:2], atol=1e-4, rtol=0)
+    assert (model.paint(condition, [(0, 1, k) for k in range(3)], SIDE)[-1] - pictures).abs().mean() > 0.01
+    assert [stage.shape for stage in model.paint(condition, seeds, 8)] == [(3, 3, 8, 8)]
+
+
+def test_evaluation_paints_what_a_user_gets(setting, place):
+    """The same recording, seed and precision give what `SpeechToImage` paints, up to the rounding of a batch."""
+    config = EvaluateConfig(**{**setting, "models": "s2i", "resolution": 32})
+    everything = Evaluation(config)
+    rows = torch.arange(3)
+    (pictures,) = (everything.pictures("s2i", everything.model("s2i"), 0, rows),)
+    user = SpeechToImage.load(setting["model"], "cpu")
+    for row in rows.tolist():
+        condition = user.encoder.hear(everything.samples.mels(rows[row : row + 1]))
+        (seed,) = everything.samples.seeds(rows[row : row + 1], config.seed, 0)
+        noise = user.generator.sample_noise([seed])
+        alone = user.generator.paint(condition, noise).pictures[-1]
+        torch.testing.assert_close(pictures[row : row + 1], alone, atol=1e-4, rtol=0)
+
+
+def test_the_largest_pictures_and_noise_alone(setting, monkeypatch, capsys):
+    monkeypatch.setattr("s2i.evaluation.noise.recogniser", lambda *_: "listener")
+    monkeypatch.setattr("s2i.evaluation.noise.transcribe", lambda c, r, *_, **__: ["a red bird" for _ in r])
+    monkeypatch.setattr("datasets.distort.CONDITIONS", (("clean", None), ("white", 0.0)))
+    evaluate.main(words({**setting, "models": "", "noise_samples": 4, "full_size": 8, "grid": 4}))
+    figures = json.loads(setting["output"].read_text())
+    assert figures["rows"] == {}
+    assert figures["full_size"]["pictures"] == 8
+    assert [case["condition"] for case in figures["noise"]] == ["clean", "white", "heard voices"]
+    out = capsys.readouterr().out
+    assert "fine_detail_of_last_stage: " in out
+    assert "direct is ahead at: " in out
+    page = setting["output"].with_suffix(".md").read_text()
+    for name in ("results-grid.png", "results-detail.png", "results.png"):
+        assert name in page
+        assert Image.open(setting["output"].with_name(name)).width > 300
 
 
 def test_the_defaults_are_the_shipped_files():
     config = EvaluateConfig()
     assert config.names == baselines.NAMES
+
+
+def test_a_folder_leaves_the_table_alone_and_a_folder_as_output_is_refused_first(
+    setting, tmp_path, monkeypatch, capsys
+):
+    evaluate.main(words(setting | {"models": "real", "output": setting["work"] / "results.json"}))
+    table = (setting["work"] / "results.json").read_bytes()
+    (tmp_path / "birds").mkdir()
+    for number in range(6):
+        noise = np.random.default_rng(number).integers(0, 255, (32, 32, 3), dtype=np.uint8)
+        Image.fromarray(noise).save(tmp_path / "birds" / f"{number}.png")
+    options = {name: setting[name] for name in ("model", "evaluators", "splits", "work")}
+    evaluate.main(words(options | {"folder": tmp_path / "birds"}))
+    assert capsys.readouterr().out.splitlines()[-1] == str(setting["work"] / "folder-birds.json")
+    assert (setting["work"] / "results.json").read_bytes() == table
+    assert list(json.loads((setting["work"] / "folder-birds.json").read_text())["rows"]) == ["birds"]
+    monkeypatch.setattr(evaluate, "evaluate_folder", None)  # which therefore is not reached
+    with pytest.raises(InputError, match=f"--output {tmp_path}: is a folder; name a file in it"):
+        evaluate.main(words(options | {"folder": tmp_path / "birds", "output": tmp_path}))
+
+
+def test_the_tiny_preset_needs_a_corpus_of_drawn_birds_alone(place, setting, tmp_path, capsys):
+    with pytest.raises(InputError, match=r"none\.h5: corpus not found; make it with scripts/prepare_cub\.sh"):
+        evaluate.main(["--preset", "tiny", "--corpus", str(tmp_path / "none.h5")])
+    evaluate.main(["--preset", "tiny", "--corpus", str(place.birds), "--work", str(tmp_path / "w"), "--models", "real"])
+    assert capsys.readouterr().out.splitlines()[-1] == str(tmp_path / "w" / "results.json")
+    assert json.loads((tmp_path / "w" / "results.json").read_text())["meta"]["samples"] == 16

@@ -53,12 +53,44 @@ def test_every_recording_becomes_a_picture_of_each_size_and_is_told(run, wav, sm
 
 
 def test_the_seed_decides_and_recordings_may_stand_after_options(run, wav, tmp_path):
-    pixels = []
-    for seed in (3, 3, 4):
-        assert run("--no-attention", "--seed", seed, wav)[0] == 0
-        pixels.append(np.asarray(Image.open(tmp_path / "out" / "bird-32.png")))
-    assert (pixels[0] == pixels[1]).all()
-    assert (pixels[0] != pixels[2]).any()
+    code, out, err = run("--no-attention", "--seed", 3, wav)
+    first = tmp_path / "out" / "bird-32.png"
+    assert (code, out[-1], err) == (0, str(first), [])
+    before = first.read_bytes()
+    assert run("--seed", 3, wav) == (code, out, err)  # the same picture once more
+    assert first.read_bytes() == before
+
+
+def test_pictures_of_another_seed_lose_none_of_those_before(run, wav, tmp_path):
+    run("--seed", 3, wav)
+    folder = tmp_path / "out"
+    before = (folder / "bird-32.png").read_bytes()
+    code, out, err = run("--seed", 4, wav)
+    assert (code, out[-1]) == (0, str(folder / "bird-seed4-32.png"))
+    assert err == [f"note: {folder / 'bird'}: other pictures have this name; the new ones are called bird-seed4"]
+    assert (folder / "bird-32.png").read_bytes() == before
+    assert (np.asarray(Image.open(folder / "bird-32.png")) != np.asarray(Image.open(out[-1]))).any()
+    assert run("--seed", 4, wav)[1] == out
+    (folder / "bird-seed4-8.png").write_text("somebody's notes")
+    assert run("--seed", 4, wav)[1][-1] == str(folder / "bird-seed4-2-32.png")
+    assert (folder / "bird-seed4-8.png").read_text() == "somebody's notes"
+    assert len(names(folder)) == 9
+
+
+def test_pictures_land_where_the_caller_is(model, wav, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert generate.main([str(wav), "--model", str(model)]) == 0
+    assert names(tmp_path / "outputs") == ["bird-16.png", "bird-32.png", "bird-8.png"]
+    assert capsys.readouterr().out.splitlines()[0] == "outputs/bird-8.png"
+
+
+def test_every_text_is_painted_and_its_words_are_drawn(talking, run, tmp_path):
+    code, out, err = run("--text", "a small yellow bird", "--text", "red wings", "--attention")
+    assert (code, err) == (0, [])
+    drawn = [f"{name}-{kind}.png" for name in ("a-small-yellow-bird", "red-wings") for kind in (8, 16, 32, "attention")]
+    assert [Path(line).name for line in out] == drawn
+    for line in (out[3], out[7]):
+        assert Image.open(line).width > 1000
 
 
 def test_attention_adds_a_figure(run, wav, tmp_path):
@@ -173,11 +205,10 @@ def test_a_full_disk_leaves_what_was_saved_and_nothing_half(run, wav, tmp_path):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert (code, out) == (2, [])
-    assert len(err) == 1
-    assert "bird-16.png: cannot be written" in err[0]
-    assert names(tmp_path / "out") == sorted(path.name for path in before)
-    changed = [path.name for path, data in before.items() if path.read_bytes() != data]
-    assert changed == ["bird-8.png"]
+    assert len(err) == 2
+    assert "bird-seed1-16.png: cannot be written" in err[1]
+    assert names(tmp_path / "out") == sorted([*(path.name for path in before), "bird-seed1-8.png"])
+    assert all(path.read_bytes() == data for path, data in before.items())
 
 
 def test_a_bad_model_is_refused_before_anything_is_painted(run, model, wav, tmp_path):

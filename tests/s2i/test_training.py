@@ -24,7 +24,7 @@ from attngan.runtime import checkpoint
 from attngan.training import losses
 from attngan.training.classifier_config import ClassifierConfig
 from attngan.training.gan_config import GanConfig
-from datasets import cli, corpus
+from datasets import cli, corpus, picture_file
 from datasets.captions import Vocabulary
 from datasets.corpus import Corpus, Tables
 from datasets.errors import InputError
@@ -91,7 +91,7 @@ def copy_corpus(source: Path, target: Path, **changes) -> Path:
         old.voice_heard.tolist(),
     )
     tables = dataclasses.replace(tables, **changes)
-    pictures = [corpus.encode(old.picture(index)) for index in range(len(old))]
+    pictures = [picture_file.encode(old.picture(index)) for index in range(len(old))]
     mels = [np.asarray(old.mel(index)) for index in range(len(tables.recording_picture))]
     corpus.write(target, tables, pictures, mels, sources={}, config={})
     old.close()
@@ -208,7 +208,8 @@ def test_sen(sen, damsm):
     assert set(found) == {"seen_voices", "unseen_voices"}
     for scores in found.values():
         check_retrieval(scores)
-    assert len(logged(sen, "loss/words")) == len(logged(sen, "loss/teacher")) == 12
+    for part in ("words", "teacher", "teacher_words", "transcript"):
+        assert len(logged(sen, f"loss/{part}")) == 12
     assert load_speech_encoder(sen / "best.safetensors").arguments["width"] == 32
     assert list(sen.glob("features-*.npy"))
     with pytest.raises(InputError, match="not a damsm"):
@@ -217,11 +218,30 @@ def test_sen(sen, damsm):
 
 def test_sen_without_a_teacher(root, birds, damsm, wordless):
     """On request, and where the corpus has no words."""
-    for name, source, options in (("asked", birds, {"teacher_weight": 0}), ("wordless", wordless, {})):
+    alone = {"teacher_weight": 0, "teacher_words_weight": 0, "transcript_weight": 0}
+    for name, source, options in (("asked", birds, alone), ("wordless", wordless, {})):
         folder = root / f"sen-alone-{name}"
         train_sen.main(tiny(corpus=source, run=folder, damsm=damsm / "best.safetensors", pictures=16, **options))
         assert logged(folder, "loss/sentence")
-        assert not logged(folder, "loss/teacher")
+        for part in ("teacher", "teacher_words", "transcript"):
+            assert not logged(folder, f"loss/{part}")
+
+
+def test_a_corpus_without_test_pictures_is_told_before_training_and_trained(root, birds, damsm, capsys):
+    old = Corpus(birds)
+    untested = copy_corpus(birds, root / "untested.h5", picture_split=np.minimum(old.split, 1).tolist())
+    told = "no picture of the test split has {}, so the trained weights will have no test figures"
+    train_damsm.main(tiny(corpus=untested, run=root / "damsm-untested", pictures=16))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"{untested}: {told.format('captions')}"
+    train_sen.main(tiny(corpus=untested, run=root / "sen-untested", damsm=damsm / "best.safetensors", pictures=16))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"{untested}: {told.format('recordings')}"
+    for name in ("damsm-untested", "sen-untested"):
+        assert (root / name / "best.safetensors").is_file()
+        found = json.loads((root / name / "results.json").read_text())
+        assert found["test"] == {}
+        assert found["config"]["pictures"] == 16
 
 
 def test_sen_leaves_the_image_encoder_as_it_was(sen, damsm):

@@ -24,7 +24,7 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("evaluators")
     write_classifier(folder / evaluators.CLASSIFIER, 1)
     write_damsm(folder / "damsm.safetensors", 2, VOCABULARY)
-    write_damsm(folder / evaluators.JUDGE, 3, VOCABULARY)
+    write_damsm(folder / evaluators.HELD_OUT, 3, VOCABULARY)
     return folder
 
 
@@ -73,7 +73,7 @@ def test_another_extractor_stands_for_the_classifier(folder, tmp_path, loaded):
         def __call__(self, shown):
             return torch.zeros(len(shown), 2), torch.full((len(shown), 4), 0.25)
 
-    write_damsm(tmp_path / evaluators.JUDGE, 3, VOCABULARY)  # a folder without a classifier
+    write_damsm(tmp_path / evaluators.HELD_OUT, 3, VOCABULARY)  # a folder without a classifier
     other = Evaluators.load(tmp_path, folder / "damsm.safetensors", Constant())
     seen = other.look(pictures(2, 16))
     assert seen.features.shape == (2, 2)
@@ -84,7 +84,7 @@ def test_another_extractor_stands_for_the_classifier(folder, tmp_path, loaded):
 
 def test_identity_tells_weights_apart(folder, tmp_path, loaded):
     assert Evaluators.load(folder, folder / "damsm.safetensors").identity == loaded.identity
-    assert Evaluators.load(folder, folder / evaluators.JUDGE).identity != loaded.identity
+    assert Evaluators.load(folder, folder / evaluators.HELD_OUT).identity != loaded.identity
     write_classifier(tmp_path / "other.safetensors", 9)
     assert SpeciesExtractor(tmp_path / "other.safetensors").identity != loaded.extractor.identity
 
@@ -102,7 +102,7 @@ def test_files_that_are_something_else_are_refused(folder, tmp_path):
     with pytest.raises(InputError, match=r"absent\.safetensors: .*not found"):
         Evaluators.load(folder, tmp_path / "absent.safetensors")
     with pytest.raises(InputError, match="holds a damsm-weights"):
-        SpeciesExtractor(folder / evaluators.JUDGE)
+        SpeciesExtractor(folder / evaluators.HELD_OUT)
     with pytest.raises(InputError, match="holds a classifier-weights"):
         Matcher(folder / evaluators.CLASSIFIER)
     write_damsm(tmp_path / "free.safetensors", 1, VOCABULARY, caption="speech")

@@ -10,7 +10,7 @@ from torch import nn
 from attngan.networks.condition import Condition
 from attngan.networks.generator import Generator
 from attngan.networks.layers import Affine, ConditioningAugmentation, GatedConv, gated_linear_unit
-from attngan.runtime.device import HALF, SINGLE
+from attngan.runtime.training_options import HALF, SINGLE
 from datasets.errors import InputError
 
 WIDTH = 12  # of conditions in these tests

@@ -165,7 +165,7 @@ def test_another_kind_is_refused_with_both_names(saved):
 
 
 def test_a_tensor_that_is_missing_is_named(saved):
-    header = {"format": checkpoint.FORMAT, "kind": "thing", "state": {"__items__": [["w", {"__tensor__": "w.gone"}]]}}
+    header = {"format": checkpoint.UNSIGNED, "kind": "thing", "state": {"__items__": [["w", {"__tensor__": "w.gone"}]]}}
     safetensors.torch.save_file({"x": torch.ones(1)}, saved, metadata={"description": json.dumps(header)})
     with pytest.raises(InputError, match=r"w\.gone"):
         checkpoint.load(saved, "thing")
@@ -269,11 +269,21 @@ def test_files_of_before_there_were_checksums_are_read(varied):
     with safetensors.safe_open(path, "pt") as file:
         description = file.metadata()["description"]
     tensors = safetensors.torch.load_file(path)
-    safetensors.torch.save_file(tensors, path, metadata={"description": description})
+    old = json.loads(description)
+    assert len(old.pop(checkpoint.CHECKSUM)) == 8
+    old["format"] = checkpoint.UNSIGNED
+    safetensors.torch.save_file(tensors, path, metadata={"description": json.dumps(old)})
     found, about = checkpoint.load(path, "thing")
     assert about["note"] == "hello"
     assert all(torch.equal(found[name], value) for name, value in state.items() if name != "step")
     tensors["weights"][0, 0] += 1
-    safetensors.torch.save_file(tensors, path, metadata={"description": description, checkpoint.CHECKSUM: "12ab34cd"})
+    safetensors.torch.save_file(tensors, path, metadata={"description": description})
     with pytest.raises(InputError, match=r"varied\.safetensors: is not what was written into it"):
         checkpoint.load(path, "thing")
+
+
+def test_the_same_content_is_the_same_bytes(tmp_path):
+    paths = [tmp_path / f"{name}.safetensors" for name in range(8)]
+    for path in paths:
+        checkpoint.save(path, {"a": torch.ones(2), "b": torch.zeros(3)}, {"kind": "thing"})
+    assert len({path.read_bytes() for path in paths}) == 1

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from attngan.runtime import checkpoint
+from attngan.runtime import run as run_module
 from attngan.runtime.run import Run, describe, training_loop
 from attngan.runtime.training_options import TrainingOptions
 from datasets.errors import InputError
@@ -259,6 +260,27 @@ def test_the_description_tells_machine_and_command():
     assert description["kind"] == "job"
     assert {"machine", "torch", "python", "commit", "command"} <= set(description)
     json.dumps(description)
+
+
+@dataclass(frozen=True)
+class Limited(Options):
+    minutes: float = 1.0
+
+
+def test_a_run_stops_after_some_minutes_and_goes_on_where_it_was(begin, monkeypatch):
+    clock = iter(range(0, 10_000, 25))  # 25 s between two looks at it; a minute is over at the third step
+    monkeypatch.setattr(run_module.time, "monotonic", lambda: next(clock))
+    run = begin(Limited())
+    run.resume()
+    acted = []
+    drive(run, lambda batch: {}, every=[(1000, lambda: acted.append(run.position))], state=lambda: {"at": run.position})
+    assert acted == [30]  # as at the end
+    assert checkpoint.load(run.checkpoint, "job")[0]["at"] == 30
+    run.close()
+    again = begin(Limited(minutes=0))  # which is no other configuration
+    assert again.resume()["at"] == 30
+    drive(again, lambda batch: {})
+    assert again.position == 100
 
 
 # --- what may go wrong beside the training

@@ -5,6 +5,8 @@ import pytest
 import torch
 
 from attngan.networks.encoders import build_image_encoder
+from attngan.networks.image_encoder import ImageEncoder
+from attngan.networks.trunks import TimmTrunk
 from attngan.training.feature_cache import FeatureCache
 from datasets import prepare
 from datasets.corpus import Corpus
@@ -83,16 +85,34 @@ def test_a_file_that_is_cut_off_is_made_again(tmp_path, corpus, encoder, kept):
 
 
 def test_damaged_features_are_told(tmp_path, corpus, encoder):
-    path = cache_of(tmp_path, corpus, encoder).path
+    first = cache_of(tmp_path, corpus, encoder)
+    path, view = first.path, first._kind.itemsize  # bytes
     index, data = torch.from_numpy(corpus.pictures_of("train")[:3]), bytearray(path.read_bytes())
     assert np.load(path).shape == (20, 2)
-    data[len(data) // 40 + 1000] ^= 1  # the first picture, one view
+    data[first._begin + 8] ^= 1  # the first picture, one view
     path.write_bytes(data)
     cache = cache_of(tmp_path, corpus, encoder)
     cache.features(index[1:], np.array([0, 1]))
     with pytest.raises(InputError, match=r"features of picture 0 are damaged .*; remove the file") as caught:
         cache.features(index[[0, 0]], np.array([0, 1]))
     assert "\n" not in str(caught.value)
-    path.write_bytes(data[:2000])  # cut off while it is open
+    path.write_bytes(data[: first._begin + 4 * view])  # cut off while it is open
     with pytest.raises(InputError, match="features of picture 2 are damaged"):
         cache.features(index[2:], np.array([1]))
+
+
+def test_a_trunk_of_timm_is_told_from_others_by_its_checksum_and_by_the_size(tmp_path, corpus):
+    timm = pytest.importorskip("timm")
+    torch.manual_seed(0)
+    network = timm.create_model("tf_efficientnet_lite0", pretrained=False)
+    one, other = (ImageEncoder(TimmTrunk(network, size=32, checksum=name)).eval() for name in "ab")
+    cache_of(tmp_path, corpus, one)
+    (first,) = tmp_path.iterdir()
+    for encoder, size, files in ((one, None, 1), (one, 64, 2), (other, None, 3)):
+        indices = corpus.pictures_of("train")
+        cache = FeatureCache(
+            tmp_path, corpus, indices, encoder, views=2, device=torch.device("cpu"), size=size
+        ).features(torch.from_numpy(indices[:1]), np.array([0]))
+        assert cache.local.shape[-1] == (size or 32) // 16
+        assert len(list(tmp_path.iterdir())) == files
+    assert first.is_file()

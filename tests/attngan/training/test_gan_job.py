@@ -6,6 +6,7 @@ import torch
 
 from attngan.networks.condition import Condition
 from attngan.networks.image_encoder import ImageEncoder, ScratchTrunk
+from attngan.networks.trunks import TimmTrunk
 from attngan.runtime import checkpoint
 from attngan.runtime.machine import make_fabric
 from attngan.training.gan_config import GanConfig
@@ -132,3 +133,39 @@ def test_during_the_warm_up_the_discriminators_alone_learn():
     assert not all(torch.equal(*pair) for pair in zip(judges, job.adversary.networks.parameters(), strict=True))
     assert "generator/damsm" in job.step(birds(), 16)
     assert not all(torch.equal(*pair) for pair in zip(painter, job.generator.parameters(), strict=True))
+
+
+def through_timm(**changes):
+    timm = pytest.importorskip("timm")
+    torch.manual_seed(0)
+    trunk = TimmTrunk(timm.create_model("tf_efficientnet_lite0", pretrained=False), size=64)
+    image = ImageEncoder(trunk).eval().requires_grad_(False)
+    config = replace(CONFIG, feature_size=64, base=16, stages=1, **changes)
+    return GanJob(config, image, SimpleNamespace(encode=encode), make_fabric("32-true"), GAMMAS)
+
+
+@pytest.mark.parametrize("kind", ["projected", "joint"])
+def test_painted_pictures_are_looked_at_once_for_discriminator_and_damsm(kind):
+    job = through_timm(feature_discriminator=kind)
+    looks = []
+    trunk = job.image.trunk
+    look = trunk._look
+    trunk._look = lambda pictures: looks.append(pictures.shape[0]) or look(pictures)
+    values = job.step(birds(16), 0)
+    assert looks == [16, 8]  # the discriminator's real and painted ones, the generator's
+    assert float(values["generator/damsm"]) > 0
+    assert job.generator.heads[0].weight.grad.abs().sum() > 0
+
+
+def test_variety_may_be_asked_for_in_features():
+    values = {kind: through_timm(diversity_of=kind).step(birds(16), 0) for kind in ("pixels", "features")}
+    assert values["pixels"]["generator/alike"] != values["features"]["generator/alike"]
+    assert values["pixels"]["generator/damsm"] == values["features"]["generator/damsm"]
+
+
+def test_pixels_need_not_be_judged_but_something_must():
+    job = through_timm(pixel_discriminators=False)
+    assert list(job.discriminators) == ["features"]
+    assert "accuracy_fake/features" in job.step(birds(16), 0)
+    with pytest.raises(InputError, match="--feature-width 0: nothing is left to judge"):
+        replace(CONFIG, pixel_discriminators=False, feature_width=0)

@@ -28,22 +28,30 @@ class Answer:
     seconds: float = 0.0
 
 
-def start(folder, model, *options, **environment):
-    """(process, address) of a page of `model` whose temporary files lie in `folder`."""
+def start(folder, model, *options, before=(), **environment):
+    """(process, address) of a page of `model` whose temporary files lie in `folder`; `before` is what runs it."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "s2i.app", "--port", str(port), "--model", str(model), *options]
+    command = [*before, sys.executable, "-m", "s2i.app", "--port", str(port), "--model", str(model), *options]
     environment = {**os.environ, "TMPDIR": str(folder), "OMP_NUM_THREADS": "1", **environment}
     errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 (a pipe that nobody reads would stop the process once full)
-    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True)
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True, bufsize=1
+    )
     process.errors = errors
-    ready, _, _ = select.select([process.stdout], [], [], SLOWEST)
-    line = process.stdout.readline() if ready else ""
-    if not line.startswith("ready: "):
+    lines = [line_of(process), line_of(process)]
+    if not (lines[0].startswith("loading: ") and lines[1].startswith("ready: ")):
         process.kill()
-        raise AssertionError(f"{line}{end(process)}")
+        raise AssertionError(f"{lines}{end(process)}")
+    process.address = lines[1].split()[1]
     return process, f"http://127.0.0.1:{port}"
+
+
+def line_of(process):
+    """The next line that a page writes, or nothing if it takes too long."""
+    ready, _, _ = select.select([process.stdout], [], [], SLOWEST)
+    return process.stdout.readline() if ready else ""
 
 
 def end(process):

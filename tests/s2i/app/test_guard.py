@@ -1,37 +1,52 @@
 import asyncio
-import io
 
 import pytest
 
+pytest.importorskip("gradio", reason="gradio is not installed; run: pip install -r requirements.txt")
+
 from s2i.app import guard
 from s2i.app.guard import FORM_OVERHEAD, MAX_REQUEST_BYTES, Guard
+from s2i.app.hosts import Hosts
 
 
-def ask(path, body=b"", length=None, max_bytes=1000):
-    """(status, headers, bytes that the application read) of a request."""
-    seen, sent = {"read": 0}, []
-    pieces = [body[k : k + 100] for k in range(0, len(body), 100)] or [b""]
+class Asked:
+    """A guarded application that reads everything and answers 200, or what it is told to."""
 
-    async def app(scope, receive, send):
+    def __init__(self, max_bytes=1000, signed_in=None):
+        self.read, self.status, self.sent = 0, 200, []
+        self.guard = Guard(self.app, Hosts(), signed_in, max_bytes)
+
+    async def app(self, scope, receive, send):
         while True:
             part = await receive()
-            seen["read"] += len(part["body"])
+            self.read += len(part["body"])
             if not part["more_body"]:
                 break
-        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.start", "status": self.status, "headers": []})
         await send({"type": "http.response.body", "body": b""})
 
-    async def receive():
-        piece = pieces.pop(0)
-        return {"type": "http.request", "body": piece, "more_body": bool(pieces)}
+    def __call__(self, path, body=b"", length=None, method="GET", client="10.0.0.1", **headers):
+        """(status, headers) of a request."""
+        pieces, sent = [body[k : k + 100] for k in range(0, len(body), 100)] or [b""], []
 
-    async def send(message):
-        sent.append(message)
+        async def receive():
+            piece = pieces.pop(0)
+            return {"type": "http.request", "body": piece, "more_body": bool(pieces)}
 
-    headers = [] if length is None else [(b"content-length", str(length).encode())]
-    scope = {"type": "http", "path": path, "headers": headers}
-    asyncio.run(Guard(app, max_bytes)(scope, receive, send))
-    return sent[0]["status"], dict(sent[0]["headers"]), seen["read"]
+        async def send(message):
+            sent.append(message)
+
+        headers = {"host": "localhost:7860", **({} if length is None else {"content-length": length}), **headers}
+        raw = [(name.encode(), str(value).encode()) for name, value in headers.items()]
+        scope = {"type": "http", "path": path, "headers": raw, "method": method, "client": (client, 1)}
+        asyncio.run(self.guard(scope, receive, send))
+        return sent[0]["status"], dict(sent[0]["headers"])
+
+
+def ask(path, body=b"", length=None, **options):
+    """(status, headers, bytes that the application read) of a request."""
+    asked = Asked()
+    return *asked(path, body, length, **options), asked.read
 
 
 def test_what_is_too_large_is_refused_before_it_is_read():
@@ -74,20 +89,52 @@ def test_what_the_page_needs_is_there(path):
     assert ask(path)[0] == 200
 
 
-def test_addresses_are_not_fetched():
-    processing_utils = pytest.importorskip("gradio.processing_utils")
-    guard.forbid_fetching()
-    with pytest.raises(ValueError, match="not fetched"):
-        asyncio.run(processing_utils.async_ssrf_protected_download("http://127.0.0.1/", "/tmp"))
+def test_a_client_has_a_quota_of_uploads_and_so_have_all_together(monkeypatch):
+    monkeypatch.setattr(guard, "CLIENT_BYTES", 4 * FORM_OVERHEAD)
+    monkeypatch.setattr(guard, "TOTAL_BYTES", 6 * FORM_OVERHEAD)
+    asked = Asked(max_bytes=2**20)
+
+    def upload(client, length=100):
+        return asked("/gradio_api/upload", length=length, method="POST", client=client)[0]
+
+    assert [upload("10.0.0.1") for _ in range(5)] == [200] * 4 + [429]  # small ones count as a form
+    assert [upload("10.0.0.2", 2 * FORM_OVERHEAD + k) for k in (1, 0)] == [429, 200]
+    assert upload("10.0.0.3") == 429
+    assert asked("/config")[0] == 200
 
 
-def test_equal_uploads_have_names_of_their_own():
-    route_utils = pytest.importorskip("gradio.route_utils")
-    for _ in range(2):  # to say it twice is to say it once
-        guard.tell_uploads_apart()
-    names = set()
-    for _ in range(3):
-        upload = route_utils.GradioUploadFile(io.BytesIO(b"bird"), size=4, filename="bird.wav")
-        upload.sha.update(b"bird")
-        names.add(upload.sha.hexdigest())
-    assert len(names) == 3
+def test_an_upload_of_unknown_length_counts_as_the_largest(monkeypatch):
+    monkeypatch.setattr(guard, "CLIENT_BYTES", 3 * FORM_OVERHEAD)
+    asked = Asked(max_bytes=FORM_OVERHEAD)
+    assert [asked("/gradio_api/upload", method="POST")[0] for _ in range(2)] == [200, 429]
+
+
+def test_wrong_passwords_are_few_and_right_ones_do_not_count():
+    asked = Asked()
+
+    def sign_in(status, client="10.0.0.1"):
+        asked.status = status
+        return asked("/login", method="POST", client=client)[0]
+
+    assert [sign_in(200) for _ in range(20)] == [200] * 20
+    codes = [sign_in(400) for _ in range(guard.CLIENT_GUESSES + 1)]
+    assert codes == [400] * guard.CLIENT_GUESSES + [429]
+    assert sign_in(200) == 429
+    assert sign_in(200, "10.0.0.2") == 200
+    assert int(asked("/login", method="POST")[1][b"retry-after"]) <= 60
+
+
+def test_what_is_not_public_needs_the_password():
+    asked = Asked(signed_in=lambda cookies: cookies.get("token") == "right")
+    for path in (
+        "/config",
+        "/gradio_api/heartbeat/x",
+        "/gradio_api/cancel",
+        "/gradio_api/reset",
+        "/gradio_api/file=/x",
+    ):
+        assert asked(path)[0] == 401
+        assert asked(path, cookie="token=wrong")[0] == 401
+        assert asked(path, cookie="other=1; token=right")[0] == 200
+    for path in ("/", "/login", "/assets/index.js", "/theme.css"):
+        assert asked(path)[0] == 200

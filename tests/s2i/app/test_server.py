@@ -2,7 +2,6 @@
 
 import re
 import socket
-import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,11 +9,13 @@ from types import SimpleNamespace
 
 import pytest
 import soundfile
+from PIL import Image
 
 pytest.importorskip("gradio", reason="gradio is not installed; run: pip install -r requirements.txt")
 import httpx
 
 from datasets import audio
+from s2i.app.guard import CLIENT_BYTES, MAX_BYTES
 from tests.s2i.app import asking
 from tests.s2i.app.asking import ROOT, ask, file_data, number_of, start
 
@@ -58,7 +59,7 @@ def paint(server, path, **more):
 
 def pixels(server, answer):
     """The bytes of the largest picture of an answer."""
-    return server.client.get(f"/gradio_api/file={answer.data[0][-1]['image']['path']}").content
+    return server.client.get(f"/gradio_api/file={answer.data[0][-1]['path']}").content
 
 
 def get_as_it_is(server, target):
@@ -79,18 +80,19 @@ def test_a_recording_becomes_three_pictures_and_is_removed(server, recording):
     assert Path(place).is_file()
     answer = paint(server, place)
     assert answer.error is None
-    pictures = [item["image"] for item in answer.data[0]]
+    pictures = answer.data[0]
     assert len(pictures) == 3
     assert not Path(place).exists()
     for picture in pictures:
         assert server.client.get(f"/gradio_api/file={picture['path']}").content.startswith(b"\x89PNG")
 
 
-def test_the_three_lines_of_the_page_work(server, recording):
+def test_the_three_lines_of_the_page_work_and_give_png_files(server, recording):
     client = pytest.importorskip("gradio_client")
     api = client.Client(server.address, verbose=False, analytics_enabled=False)
-    assert len(api.predict(client.handle_file(str(recording)), 0, api_name="/paint")) == 3
-    assert len(api.predict("a small yellow bird", 0, api_name="/paint_text")) == 3
+    for given, name in ((client.handle_file(str(recording)), "/paint"), ("a small yellow bird", "/paint_text")):
+        pictures = [Image.open(path, formats=["PNG"]) for path in api.predict(given, 0, api_name=name)]
+        assert [picture.size for picture in pictures] == [(8, 8), (16, 16), (32, 32)]
 
 
 @pytest.mark.parametrize(
@@ -180,11 +182,46 @@ def test_a_large_upload_is_refused_before_it_is_read(server):
     assert files(server) == before
 
 
-def test_pages_of_other_hosts_cannot_ask(server):
-    assert server.client.get("/config", headers={"Host": "evil.example"}).status_code == 400
-    assert (
-        "access-control-allow-origin" not in server.client.get("/", headers={"Origin": "http://evil.example"}).headers
-    )
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "http://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://127.0.0.1:1"},  # another page of this machine
+        {"Sec-Fetch-Site": "cross-site"},
+    ],
+)
+def test_pages_of_other_sites_cannot_ask(server, recording, headers):
+    before = files(server)
+    for path, more in (("upload", {"files": {"files": recording.open("rb")}}), ("queue/join", {"json": {}})):
+        answer = server.client.post(f"/gradio_api/{path}", headers=headers, **more)
+        assert answer.status_code == 403
+        assert "access-control-allow-origin" not in answer.headers
+    asked = {**headers, "Access-Control-Request-Method": "POST"}
+    assert "access-control-allow-origin" not in server.client.options("/gradio_api/upload", headers=asked).headers
+    assert files(server) == before
+
+
+def test_the_page_itself_can_ask(server, recording):
+    for host in ("127.0.0.1", "localhost"):
+        host = f"{host}:{server.address.rpartition(':')[2]}"
+        headers = {"Host": host, "Origin": f"http://{host}", "Sec-Fetch-Site": "same-origin"}
+        with open(recording, "rb") as file:
+            assert server.client.post("/gradio_api/upload", headers=headers, files={"files": file}).status_code == 200
+
+
+@pytest.mark.parametrize("header", ["Host", "X-Forwarded-Host", "X-Gradio-Server"])
+def test_other_names_are_neither_answered_nor_echoed(server, header):
+    name = "http://evil.example" if header == "X-Gradio-Server" else "evil.example"
+    for path in ("/", "/config", "/gradio_api/info"):
+        answer = server.client.get(path, headers={header: name})
+        assert answer.status_code == (200 if header == "X-Gradio-Server" else 400)
+        assert "evil" not in answer.text
+
+
+def test_the_address_is_that_of_the_readme(server):
+    assert server.process.address == server.address.replace("127.0.0.1", "localhost")
+    assert "http://localhost:7860" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_page_names_no_other_host(server):
@@ -220,20 +257,18 @@ def test_two_people_never_see_each_others_recordings(server, recording, small, t
     assert not any(Path(place).parent.name in everything for place in places)
 
 
-def test_a_password_is_asked_for(tmp_path, module_model):
-    process, address = start(tmp_path, module_model, "--auth", "me:secret")
-    try:
-        with httpx.Client(base_url=address, timeout=60) as client:
-            assert client.get("/config").status_code == 401
-            assert client.post("/login", data={"username": "me", "password": "wrong"}).status_code == 400
-            assert client.post("/login", data={"username": "me", "password": "secret"}).status_code == 200
-            assert client.get("/config").status_code == 200
-        taken = subprocess.run(
-            [*process.args[:4], address.rpartition(":")[2], *process.args[5:]],
-            cwd=ROOT, capture_output=True, text=True, timeout=300, check=False,
-        )  # fmt: skip
-        assert taken.returncode == 2
-        assert "choose another" in taken.stderr
-        assert taken.stderr.count("\n") == 1
-    finally:
-        assert asking.end(process) == (0, "ended\n", "")
+def test_uploads_have_a_quota(server, tmp_path):
+    """Last of all but one, as nobody at this address can upload after it."""
+    path = tmp_path / "large.wav"
+    with open(path, "wb") as file:
+        file.truncate(MAX_BYTES)
+    codes = []
+    while 429 not in codes:
+        with open(path, "rb") as file:
+            answer = server.client.post("/gradio_api/upload", files={"files": file})
+        codes.append(answer.status_code)
+        assert len(codes) <= CLIENT_BYTES // MAX_BYTES + 1
+    assert set(codes[:-1]) <= {200}
+    assert "too many recordings" in answer.text
+    assert 0 < int(answer.headers["retry-after"]) <= 600
+    assert sum(path.stat().st_size for path in files(server)) <= CLIENT_BYTES + 50 * 2**20

@@ -9,7 +9,7 @@ def test_the_viewer_gets_what_it_draws(talking, small):
     session, wave = Session(talking), torch.from_numpy(small.hum(300))
     described = session.hear(wave)
     shown = view.viewer(described, session.paint(described, 0), [("<b>", 0.1, 0.3)], 3)
-    assert [stage["side"] for stage in shown["stages"]] == [8, 16, 32]
+    assert [stage["resolution"] for stage in shown["stages"]] == [8, 16, 32]
     assert shown["stages"][0]["attention"] is None
     assert sum(shown["stages"][1]["attention"]["mass"]) == pytest.approx(1, abs=0.01)
     assert len(shown["parts"]) == len(described.segments)

@@ -158,6 +158,10 @@ def test_bad_folders_are_refused(root, tmp_path):
         train_emotion.train(tiny(root, tmp_path, beginnings=1, sen=tmp_path / "none.safetensors"))
 
 
+def test_the_names_are_those_of_the_recognisers():
+    assert tuple(RECOGNISERS) == train_emotion.NAMES  # which --help cannot ask, since it would import torch
+
+
 def test_a_dry_run_prints_the_configuration(capsys, monkeypatch, tmp_path):
     monkeypatch.setenv("RAVDESS_ROOT", str(tmp_path))
     with pytest.raises(SystemExit) as leaving:

@@ -8,7 +8,7 @@ import soundfile
 import torch
 from PIL import Image
 
-from attngan.evaluation.evaluators import CLASSIFIER, JUDGE, Evaluators, RealStatistics
+from attngan.evaluation.evaluators import CLASSIFIER, HELD_OUT, Evaluators, RealStatistics
 from datasets.errors import InputError
 from s2i.evaluation import folders
 from s2i.evaluation.cache import Cache
@@ -23,7 +23,7 @@ WORDS = ["<end>", "<unk>", "a", "bird", *COLOURS]
 def evaluators(tmp_path_factory):
     folder = tmp_path_factory.mktemp("evaluators")
     write_classifier(folder / CLASSIFIER)
-    for seed, name in enumerate(("damsm.safetensors", JUDGE)):
+    for seed, name in enumerate(("damsm.safetensors", HELD_OUT)):
         write_damsm(folder / name, seed, WORDS)
     return Evaluators.load(folder, folder / "damsm.safetensors")
 
@@ -189,8 +189,8 @@ def test_a_scoring_that_was_stopped_goes_on(birds, score, evaluators, tmp_path, 
     seen = []
 
     class Counting:
-        extractor, matcher, judge, identity = (
-            evaluators.extractor, evaluators.matcher, evaluators.judge, evaluators.identity
+        extractor, matcher, held_out_matcher, identity = (
+            evaluators.extractor, evaluators.matcher, evaluators.held_out_matcher, evaluators.identity
         )  # fmt: skip
         stop = 2
 
@@ -295,7 +295,12 @@ def test_pictures_that_cannot_be_scored_are_named(birds, score, spoil, match):
 
 def test_features_that_are_not_numbers_name_the_picture(birds, score, evaluators):
     class Diverged:
-        extractor, matcher, judge, identity = evaluators.extractor, evaluators.matcher, evaluators.judge, "d"
+        extractor, matcher, held_out_matcher, identity = (
+            evaluators.extractor,
+            evaluators.matcher,
+            evaluators.held_out_matcher,
+            "d",
+        )
 
         def look(self, pictures):
             seen = evaluators.look(pictures)

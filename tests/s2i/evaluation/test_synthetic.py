@@ -9,8 +9,9 @@ from attngan.evaluation.attributes import ATTRIBUTES
 from datasets.captions import Vocabulary
 from datasets.corpus import Corpus
 from datasets.errors import InputError
+from s2i import evaluate_synthetic
 from s2i.evaluation import synthetic
-from s2i.evaluation.synthetic import DrawnConfig, exchanged, shares
+from s2i.evaluation.synthetic import SyntheticConfig, exchanged, shares
 from tests.helpers import write_damsm
 
 RIGHT = {"head": "red", "wing": "blue", "beak": "long"}
@@ -59,7 +60,7 @@ def birds(tmp_path_factory, build_birds):
 
 @pytest.fixture
 def config(birds, model, tmp_path):
-    return DrawnConfig(
+    return SyntheticConfig(
         corpus=birds,
         sen=model / "speech.safetensors",
         gan=model / "generator.safetensors",
@@ -72,7 +73,7 @@ def config(birds, model, tmp_path):
 
 def test_figures_of_speech(config, capsys):
     options = [(f"--{name.replace('_', '-')}", str(value)) for name, value in vars(config).items() if value is not None]
-    synthetic.main([word for option in options for word in option])
+    evaluate_synthetic.main([word for option in options for word in option])
     found = json.loads(config.output.read_text())
     assert set(found) == {"s2i", "exchanged", "real", "meta"}
     for row in ("s2i", "exchanged", "real"):
@@ -94,7 +95,7 @@ def test_written_sentences_are_painted_by_their_own_generator(config, model, tmp
 def test_a_perfect_painter_scores_as_the_drawings(config, monkeypatch):
     """With a reader that knows every test bird, real drawings are all right and exchanged ones are not."""
     corpus = Corpus(config.corpus)
-    recordings = corpus.recordings_by_picture(False)
+    recordings = corpus.recordings_by_picture("held-out")
     truth: dict[str, list[int]] = {name: [] for name in ATTRIBUTES}
     for index in corpus.pictures_of("test"):
         claim = synthetic.claimed_attributes(corpus.captions[corpus.recording_caption[recordings[index][0]]])
@@ -116,4 +117,4 @@ def test_captions_of_other_birds_are_refused(config, monkeypatch):
 @pytest.mark.parametrize("field", ["pictures", "reader_pictures", "reader_drawings"])
 def test_bad_values_are_refused(field):
     with pytest.raises(InputError, match=f"--{field.replace('_', '-')} 1"):
-        DrawnConfig(**{field: 1})
+        SyntheticConfig(**{field: 1})

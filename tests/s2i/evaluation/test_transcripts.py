@@ -31,7 +31,8 @@ def write(path, **changes):
         "voice_heard": [True, False],
     }
     tables = Tables(**(values | changes))
-    corpus.write(path, tables, [b""] * 6, None, sources={}, config={})
+    kept = [np.zeros((30, 40), np.float32)] * 12 if -1 in tables.recording_caption else None
+    corpus.write(path, tables, [b""] * 6, kept, sources={}, config={})
     return Corpus(path)
 
 

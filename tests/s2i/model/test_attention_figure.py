@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -103,3 +105,23 @@ def test_a_place_that_cannot_be_written_is_refused(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="cannot be written"):
         attention_figure.save_figure(tmp_path / "file" / "x.png", pictures(), title="bird")
+
+
+@pytest.mark.parametrize("title", ["$", "5$ bird $\\frac", "$x_{$ {", "a_b^c \\alpha"])
+def test_a_title_is_text_and_no_formula(tmp_path, title):
+    attention_figure.save_figure(tmp_path / "a.png", pictures(), title=title)
+    assert attention_figure.draw(pictures(), title=title).texts[0].get_text() == title
+    assert (tmp_path / "a.png").stat().st_size > 1000
+
+
+def test_words_are_drawn_in_their_colours_where_nothing_was_heard():
+    typed = dataclasses.replace(pictures(), segments=[], log_mel=np.zeros((0, 40), np.float32))
+    words = [f"word{k}" for k in range(typed.attention[0].shape[-1])]
+    figure = attention_figure.draw(typed, title="$x$ costs $5", words=words)
+    assert [text.get_text() for text in figure.axes[0].texts] == words
+    patches = [patch.get_facecolor()[:3] for patch in figure.axes[0].patches]
+    np.testing.assert_allclose(patches, attention_figure.colours(len(words)), atol=1e-6)
+    titles = [axes.get_title() for axes in figure.axes]
+    assert "strongest word" in titles
+    assert any(title.startswith("word") and title.endswith("%") for title in titles)
+    figure.canvas.draw()  # a dollar sign is no formula

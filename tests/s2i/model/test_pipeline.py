@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from attngan.runtime import checkpoint
-from attngan.runtime.device import HALF, SINGLE
+from attngan.runtime.training_options import HALF, SINGLE
 from datasets import audio
 from s2i import SpeechToImage
 from s2i.model import model_folder

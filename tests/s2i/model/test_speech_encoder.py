@@ -7,7 +7,7 @@ from attngan.runtime import checkpoint
 from datasets import audio
 from datasets.errors import InputError
 from datasets.loader import Batch
-from s2i.model.speech_encoder import GROUP, SpeechEncoder, load_speech_encoder, segment_edges
+from s2i.model.speech_encoder import GROUP, SpeechEncoder, load_speech_encoder, segment_edges, start_from
 
 LENGTHS = [203, 31, 64, 500]
 
@@ -40,7 +40,7 @@ def test_segments_by_length_and_at_most_32(frames):
     with torch.no_grad():
         condition = encoder(mels, mask)
     expected = min(32, max(1, math.ceil(math.ceil(frames / 8) / 3)))
-    assert condition.words.shape[2] == expected == len(encoder.spans(frames))
+    assert condition.words.shape[2] == expected == len(encoder.spans(mels[0]))
     assert condition.mask.all()
 
 
@@ -80,7 +80,8 @@ def test_pooling_is_the_mean_of_each_stretch():
 
 @pytest.mark.parametrize("frames", [5, 80, 123, 500, 2000])
 def test_spans_cover_the_recording(frames):
-    spans = small().spans(frames)
+    (mel,) = recordings([frames])
+    spans = small().spans(mel)
     assert spans[0][0] == 0
     assert spans[-1][1] == pytest.approx(frames / 100)
     for (begin, end), (following, _) in zip(spans, [*spans[1:], (frames / 100, 0)], strict=True):
@@ -91,7 +92,7 @@ def test_spans_are_where_the_segments_listen():
     # What changes at a time changes a segment there most; convolutions and recurrence carry it to the next at most.
     encoder = small().eval()
     (mel,) = recordings([480])
-    spans = encoder.spans(480)
+    spans = encoder.spans(mel)
     plain = encoder(*audio.stack_mels([mel])).words[0]
     for place, (begin, end) in list(enumerate(spans))[3::5]:
         changed = mel.clone()
@@ -206,3 +207,46 @@ def test_files_of_something_else_are_refused(tmp_path):
     checkpoint.save(path, {"caption": other.state_dict()}, description)
     with pytest.raises(InputError, match="another size"):
         load_speech_encoder(path)
+
+
+@pytest.mark.parametrize("pad", [(300, 0), (0, 300), (500, 500)])
+def test_a_front_that_hears_speech_alone_hears_no_silence(pad):
+    encoder = small(front="speech").eval()
+    mel = recordings([203])[0] * 2 + 3
+    silent = torch.full((1, audio.N_MELS), math.log(audio.LOG_FLOOR))
+    padded = torch.cat([silent.expand(pad[0], -1), mel, silent.expand(pad[1], -1)])
+    plain, waited = (encoder(*audio.stack_mels([each])) for each in (mel, padded))
+    torch.testing.assert_close(waited.sentence, plain.sentence, rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(waited.words, plain.words, rtol=1e-3, atol=1e-4)
+    spans = encoder.spans(padded)
+    assert spans[0][0] <= pad[0] / 100 < spans[1][0]
+    assert spans[-1][1] == pytest.approx(len(padded) / 100)
+    assert spans[-1][0] < (pad[0] + 203) / 100
+
+
+def test_weights_of_before_keep_the_front_of_before(tmp_path):
+    encoder = small().eval()
+    arguments = {name: value for name, value in encoder.arguments.items() if name not in ("front", "dilations")}
+    about = {"kind": "speech-encoder-weights", "speech": arguments}
+    checkpoint.save(tmp_path / "old.safetensors", {"caption": encoder.state_dict()}, about)
+    loaded = load_speech_encoder(tmp_path / "old.safetensors")
+    assert loaded.front == "utterance"
+    mels, mask = audio.stack_mels(recordings())
+    torch.testing.assert_close(loaded(mels, mask).sentence, encoder(mels, mask).sentence)
+    heard = loaded.listen(mels, mask)
+    torch.testing.assert_close(heard.features, audio.normalise(mels, mask))
+
+
+def test_training_begins_from_what_fits(tmp_path):
+    trained = small(dilations=(1, 2)).eval()
+    about = {"kind": "speech-encoder-weights", "speech": trained.arguments}
+    checkpoint.save(tmp_path / "trained.safetensors", {"caption": trained.state_dict()}, about)
+    torch.manual_seed(5)
+    deeper = SpeechEncoder(width=8, hidden=6, dimension=10, dilations=(1, 2, 4, 8)).eval()
+    taken = start_from(deeper, tmp_path / "trained.safetensors")
+    assert taken == sum(value.numel() for value in trained.state_dict().values())
+    mels, mask = audio.stack_mels(recordings())  # what is new adds nothing at first
+    torch.testing.assert_close(deeper(mels, mask).sentence, trained(mels, mask).sentence)
+    other = SpeechEncoder(width=9, hidden=7, dimension=11)
+    with pytest.raises(InputError, match="none of its weights fit"):
+        start_from(other, tmp_path / "trained.safetensors")

@@ -135,7 +135,7 @@ def test_captions_and_recordings_that_are_none_are_refused(folder, tmp_path, sma
     refused(lambda: recogniser(tmp_path / "missing.wav"), "missing.wav", "not found")
     refused(lambda: recogniser(np.zeros(16_000, np.float32)), "recording", "silent")
     refused(lambda: recogniser(small.hum(300, 0.1)), "recording", "at least 0.3 s")
-    refused(lambda: recogniser(np.ones((2, 16_000), np.int16)), "recording", "shape")
+    refused(lambda: recogniser(np.ones((2, 2, 16_000), np.int16)), "recording", "shape")
 
 
 @pytest.mark.parametrize(
