@@ -152,7 +152,9 @@ def without_checksum(write):
     def write_old(path):
         write(path)
         with safetensors.safe_open(path, "pt") as file:
-            metadata = {"description": file.metadata()["description"]}
+            description = json.loads(file.metadata()["description"])
+        del description[checkpoint.CHECKSUM]
+        metadata = {"description": json.dumps({**description, "format": checkpoint.UNSIGNED})}
         safetensors.torch.save_file(safetensors.torch.load_file(path), path, metadata)
 
     return write_old
