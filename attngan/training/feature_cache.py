@@ -66,6 +66,9 @@ class FeatureCache:
             with replacing(self.path) as temporary, open(temporary, "wb") as file:
                 self._write(file, self._compute(corpus, indices, trunk))
         ranks.wait()
+        self._open()
+
+    def _open(self) -> None:
         self._file = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
         self._begin = len(self._header())
         weakref.finalize(self, os.close, self._file)

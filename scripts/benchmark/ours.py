@@ -140,12 +140,13 @@ class _DrawnFeatures(FeatureCache):
         self._row, self._views, self._device = {row: row for row in range(pictures)}, views, device
         self._grid = torch.Size([trunk.local_channels, side, side])
         self._folder = tempfile.TemporaryDirectory()
-        path, width = Path(self._folder.name) / "features.npy", self._grid.numel() + trunk.pooled_channels
-        array = np.lib.format.open_memmap(path, "w+", dtype=np.float16, shape=(pictures, views, width))
-        for row in range(pictures):
-            array[row] = np.random.default_rng(row).random((views, width), dtype=np.float32)
-        array.flush()
-        self._array = np.load(path, mmap_mode="r")
+        self.path, width = Path(self._folder.name) / "features.npy", self._grid.numel() + trunk.pooled_channels
+        self._kind = np.dtype([("features", "<f2", width), ("crc32", "<u4")])
+        draws = np.random.default_rng(0)
+        with open(self.path, "wb") as file:
+            drawn = (draws.random((pictures, width), dtype=np.float32).astype(np.float16) for _ in range(views))
+            self._write(file, ((0, view, features) for view, features in enumerate(drawn)))
+        self._open()
 
 
 class MatchingTraining:

@@ -102,7 +102,7 @@ def test_the_three_lines_of_the_page_work_and_give_png_files(server, recording):
         (b"a blue bird\n" * 99, "text file"),
         (bytes(range(200, 256)) * 99, "not a recording"),
         (b"RIFF\x00\x00", "header"),
-        (b"\x00\x00\x00\x20ftypM4A " + b"\x00" * 400, "damaged"),
+        (b"\x00\x00\x00\x20ftypM4A " + b"\x00" * 400, "cut off"),
     ],
 )
 def test_bad_recordings_get_a_message_without_a_path(server, tmp_path, data, words):

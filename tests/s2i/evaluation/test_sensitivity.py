@@ -35,7 +35,7 @@ def birds(tmp_path_factory, build_birds):
 @pytest.fixture
 def config(birds, model, small, tmp_path, monkeypatch):
     monkeypatch.setattr(sensitivity, "Observer", Eye)
-    small.generator(model / "generator.safetensors", stages=2)
+    small.generator(model / "generator.safetensors", stages=3)
     write_damsm(model / "damsm.safetensors", 3, Vocabulary.build(Corpus(birds).captions).words)
     folder = tmp_path / "evaluators"
     write_classifier(folder / CLASSIFIER, 5, n_species=12)

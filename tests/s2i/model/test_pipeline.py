@@ -94,9 +94,9 @@ def test_half_precision_weights_become_float32(model, wav):
         (torch.full((16_000,), torch.nan), "not numbers"),
         (torch.rand(1000), "at least"),
         (torch.rand(31 * 16_000), "at most"),
-        (torch.rand(2, 16_000), "shape"),
+        (torch.rand(2, 2, 16_000), "shape"),
         ((torch.rand(16_000), 10), "rate"),
-        (torch.ones(16_000, dtype=torch.uint8), "uint8"),
+        (torch.ones(16_000, dtype=torch.complex64), "complex64"),
     ],
 )
 def test_a_bad_recording_is_refused(model, recording, word):
