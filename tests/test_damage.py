@@ -27,7 +27,7 @@ from attngan.runtime import checkpoint
 from attngan.runtime.run import Run
 from attngan.runtime.training_options import TrainingOptions
 from attngan.training.feature_cache import FeatureCache
-from datasets import corpus, cub, shard, synthesis
+from datasets import corpus, cub, picture_file, shard, synthesis
 from datasets.corpus import Corpus, Tables
 from datasets.errors import InputError
 from s2i.evaluation import results
@@ -79,7 +79,7 @@ class Options(TrainingOptions):
 def picture() -> bytes:
     from PIL import Image
 
-    return corpus.encode(Image.fromarray(np.random.default_rng(0).integers(0, 255, (40, 40, 3), np.uint8)))
+    return picture_file.encode(Image.fromarray(np.random.default_rng(0).integers(0, 255, (40, 40, 3), np.uint8)))
 
 
 def write_corpus(path):

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -210,3 +211,41 @@ def test_relative_defaults_are_meant_from_the_checkout(tmp_path, monkeypatch):
     assert parse().corpus == cli.repository() / "data/x.h5"
     assert parse("--corpus", "mine.h5").corpus == Path("mine.h5")
     assert json.loads(cli.as_json(parse()))["corpus"] == "data/x.h5"
+
+
+def command(body, *, stdout=None, **variables):
+    """Run a `main` of this body as a command."""
+    code = f"from datasets import cli\ndef main(arguments):\n    {body}\ncli.run(main)"
+    environment = {**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[1]), **variables}
+    options = {"stdout": stdout or subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.run([sys.executable, "-c", code], env=environment, check=False, text=True, **options)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("from pathlib import Path; Path('x' * 300).is_file()", "x: cannot be used (File name too long); check the"),
+        ("import os; raise OSError(5, os.strerror(5), 'a.h5')", "a.h5: cannot be used (Input/output error); check the"),
+        ("raise MemoryError", "memory: there is not enough; end other programs, or give less at a time"),
+    ],
+)
+def test_what_the_machine_refuses_is_one_line(body, words):
+    done = command(body)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.count("\n") == 1
+    assert words in done.stderr
+
+
+@pytest.mark.slow
+def test_a_name_that_the_terminal_cannot_show_is_printed_all_the_same():
+    done = command(r"print('v\xf6gel \u9e1f \udcff.png')", PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "v\\xf6gel \\u9e1f \\udcff.png\n", "")
+
+
+@pytest.mark.slow
+def test_an_output_that_is_full_is_one_line():
+    with open("/dev/full", "w") as full:
+        done = command("print('bird')", stdout=full)
+    assert done.returncode == 2
+    assert done.stderr == "error: a file: cannot be used (No space left on device); check the name and the disk\n"

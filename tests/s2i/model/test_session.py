@@ -1,4 +1,5 @@
 import dataclasses
+import os
 from itertools import pairwise
 
 import pytest
@@ -62,10 +63,12 @@ def test_a_picture_is_painted_again_from_its_file(session, wave, tmp_path):
         session.repaint(about, [("b.wav", wave * 0.5)])
 
 
-def test_a_picture_is_painted_again_with_as_many_threads(session, monkeypatch):
+@pytest.mark.parametrize("more", [0, 1])
+def test_a_picture_is_painted_again_with_as_many_threads_as_there_are_cores(session, monkeypatch, more):
+    monkeypatch.setattr(os, "cpu_count", lambda: torch.get_num_threads() + more)
     described, before, used = session.read("a red bird"), torch.get_num_threads(), []
     pictures = session.paint(described, 9)
-    about = dataclasses.replace(session.about(described, pictures, 9, 0), threads=before + 1)
+    about = dataclasses.replace(session.about(described, pictures, 9, 0), threads=before + 1023)
     plain = session.model.paint
 
     def paint(*arguments, **named):
@@ -74,7 +77,7 @@ def test_a_picture_is_painted_again_with_as_many_threads(session, monkeypatch):
 
     monkeypatch.setattr(session.model, "paint", paint)
     session.repaint(about, [])
-    assert used == [before + 1]
+    assert used == [before + more]
     assert torch.get_num_threads() == before
     assert session.about(described, pictures, 9, 0).threads == before
 
