@@ -63,9 +63,12 @@ def test_it_tells_everything_of_a_recording(listener, wav):
 
 def test_a_file_samples_and_samples_with_a_rate_are_heard_alike(listener, wav):
     wave = audio.load(wav)
-    stereo = torch.stack([wave, wave], 1).numpy()
-    sadness = [listener(recording).probabilities["sad"] for recording in (str(wav), wave, (stereo, audio.SAMPLE_RATE))]
-    assert sadness == pytest.approx([sadness[0]] * 3, abs=1e-4)
+    stereo, rate = torch.stack([wave, wave], 1).numpy(), audio.SAMPLE_RATE
+    integers = (wave * 32768).round().clamp(-32768, 32767).short().numpy()
+    forms = (str(wav), wave, (stereo, rate), stereo.T, (rate, integers), integers, wav.read_bytes())
+    forms += ({"array": wave.double().numpy(), "sampling_rate": rate}, {"bytes": None, "path": str(wav)})
+    sadness = [listener(recording).probabilities["sad"] for recording in forms]
+    assert sadness == pytest.approx([sadness[0]] * len(forms), abs=1e-3)
 
 
 def test_a_softer_recording_is_the_same_emotion(listener, wav):

@@ -63,7 +63,10 @@ def test_a_recording_may_be_a_file_a_tensor_or_an_array_with_its_rate(model, wav
     wanted = paint(wav).stages[-1].astype(int)
     wave, _ = soundfile.read(wav, dtype="float32")
     integers, _ = soundfile.read(wav, dtype="int16")
-    for recording in (torch.from_numpy(wave), wave, (wave, 16_000), (np.stack([wave, wave], 1), 16_000), integers):
+    stereo = np.stack([wave, wave])
+    forms = (torch.from_numpy(wave), wave, (wave, 16_000), (stereo.T, 16_000.0), (stereo, 16_000), integers)
+    forms += ((16_000, integers), wav.read_bytes(), {"array": wave, "sampling_rate": 16_000})
+    for recording in forms:
         assert np.abs(paint(recording).stages[-1] - wanted).max() <= 1
     resampled = paint((small.hum(300, rate=48_000), 48_000)).stages[-1]
     assert np.abs(resampled - wanted).mean() < 3
