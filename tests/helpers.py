@@ -25,6 +25,11 @@ def refused(action, *words):
     return message
 
 
+def warnings_of(recorded):
+    """What a test's own code warned of. A file that an earlier test forgot is told whenever it is collected."""
+    return [each.message for each in recorded if not issubclass(each.category, ResourceWarning)]
+
+
 def write_damsm(path, seed=3, vocabulary=(*MARKS, *WORDS), cell="lstm", **about):
     """A DAMSM from text that knows the words of `vocabulary`."""
     torch.manual_seed(seed)

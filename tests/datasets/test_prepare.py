@@ -407,7 +407,7 @@ def test_a_broken_picture_shows_before_the_recordings_are_made(own, monkeypatch)
         ("--workers", "0", "from 1 to 256"),
         ("--seed", "-1", "from 0 to"),
         ("--csv", "own.csv", "only used with --source csv"),
-        ("--preset", "huge", "choose one of cub, tiny, own"),
+        ("--preset", "huge", "choose one of cub, tiny, small, own"),
         ("--pictures", "5", "no such option"),
     ],
 )

@@ -53,11 +53,11 @@ share_batch_norms(network_again, ranks, torch.device("cpu"))
 (network_again(ranks.share(pictures)) * ranks.share(aim)).mean().backward()
 ranks.average_gradients(network_again.parameters())
 for a, b in zip(alone.parameters(), network_again.parameters()):
-    torch.testing.assert_close(b.grad, a.grad, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(b.grad, a.grad, rtol=1e-4, atol=1e-5)
 once = network()
 once(pictures)
 for (name, a), b in zip(once.state_dict().items(), network_again.state_dict().values()):
-    torch.testing.assert_close(b, a, rtol=1e-4, atol=1e-6, msg=name)
+    torch.testing.assert_close(b, a, rtol=1e-4, atol=1e-5, msg=name)
 network_again.eval(), once.eval()
 torch.testing.assert_close(network_again(pictures), once(pictures), rtol=1e-4, atol=1e-5)
 
@@ -73,6 +73,7 @@ except Exception as error:
     assert "no longer hold the same weights" in str(error)
 else:
     raise SystemExit("drift was not seen")
+dist.destroy_process_group()
 """
 
 
@@ -82,7 +83,7 @@ def test_in_two_processes():
     done = subprocess.run(
         [*command, sys.executable, "-c", TWO], env=environment, capture_output=True, text=True, timeout=300
     )
-    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.returncode == 0, done.stderr.replace(TWO, "the program above")[-6000:]
 
 
 def test_one_process_alone_changes_nothing():
