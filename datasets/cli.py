@@ -17,6 +17,8 @@ import tyro
 from datasets.errors import InputError
 
 Config = TypeVar("Config")
+INSTALLED = __name__.startswith("s2i.")
+"""Whether this is not a checkout: in a wheel these packages lie below s2i, beside the weights (hatch_build.py)."""
 DRY_RUN = "--dry-run prints the whole configuration and exits."
 
 
@@ -90,13 +92,18 @@ def parse_tool(kind: type[Config], arguments: list[str], *, description: str) ->
 def at_home(config: Config) -> Config:
     """The same defaults from any working directory: their relative paths are meant from the checkout.
 
-    Those that a dataclass names in `here` are meant from the working directory, where people look for what they make.
+    Those that a dataclass names in `here` are meant from the working directory, where people look for what they make,
+    and in an installed copy all are but `pretrained`.
     """
     if Path.cwd() == repository():
         return config
+
+    def home(path: Path) -> Path:
+        return path if INSTALLED and path.parts[:1] != ("pretrained",) else repository() / path
+
     values = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}  # type: ignore[arg-type]
     here = getattr(config, "here", ())
-    moved = {name: repository() / v for name, v in values.items() if isinstance(v, Path) and name not in here}
+    moved = {name: home(value) for name, value in values.items() if isinstance(value, Path) and name not in here}
     return dataclasses.replace(config, **moved)  # type: ignore[type-var]
 
 
@@ -225,5 +232,10 @@ def check_choice(field: str, value: str, choices: tuple[str, ...]) -> None:
 
 
 def repository() -> Path:
-    """The checkout that this code lies in."""
+    """The folder of the packages, where `pretrained` is: the checkout, or the package s2i of an installed copy."""
     return Path(__file__).resolve().parents[1]
+
+
+def workplace() -> Path:
+    """Where data, runs and outputs are by default: the checkout, or of an installed copy the working directory."""
+    return Path.cwd() if INSTALLED else repository()

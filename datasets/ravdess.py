@@ -75,8 +75,8 @@ def default_root() -> Path:
     """The folder that RAVDESS_ROOT names, or data/ravdess in the checkout, or else beside it, in shared/data."""
     if named := os.environ.get("RAVDESS_ROOT"):
         return Path(named).absolute()
-    inside = cli.repository() / "data" / "ravdess"
-    beside = cli.repository().parent / "shared" / "data" / "ravdess"
+    inside = cli.workplace() / "data" / "ravdess"
+    beside = cli.workplace().parent / "shared" / "data" / "ravdess"
     return beside if beside.is_dir() and not inside.is_dir() else inside
 
 

@@ -85,6 +85,8 @@ HEARD_ENGINES = frozenset(voice.engine for voice in VOICES if voice.heard)
 @functools.cache
 def _installed(engine: str) -> str | None:
     """The voices that `engine` offers, as text to search by whole words; None if it is not installed."""
+    if engine == "espeak":
+        return "" if engines.espeak_library() else None
     if packages := engines.PACKAGES.get(engine):
         return "" if all(importlib.util.find_spec(package) for package in packages) else None
     program = engines.PROGRAMS[engine]
@@ -97,7 +99,8 @@ def _installed(engine: str) -> str | None:
 
 def _has(voice: Voice) -> bool:
     listed = _installed(voice.engine)
-    return listed is not None and (voice.engine in engines.PACKAGES or voice.code in re.findall(r"\w+", listed))
+    named = voice.engine in engines.PROGRAMS  # the others are installed with all of their voices
+    return listed is not None and (not named or voice.code in re.findall(r"\w+", listed))
 
 
 def available(voices: Iterable[Voice] = VOICES) -> list[Voice]:
@@ -105,8 +108,7 @@ def available(voices: Iterable[Voice] = VOICES) -> list[Voice]:
     return [voice for voice in voices if _has(voice)]
 
 
-_ESPEAK = engines.Espeak()
-_LOCK = threading.Lock()  # neither the libraries nor the pipe can serve two threads at once
+_LOCK = threading.Lock()  # neither the libraries nor the pipes can serve two threads at once
 
 
 def _plain(text: str) -> str:
@@ -158,7 +160,7 @@ def _speak(
 
     def own(at: float) -> tuple[np.ndarray, int]:
         if engine == "espeak":
-            return _ESPEAK.say(code, words, pitch, at, spread)
+            return engines.espeak(code, words, pitch, at, spread)
         if engine == "pico":
             return engines.pico(code, words, pitch, at)
         if engine == "hibari":

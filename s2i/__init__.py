@@ -10,7 +10,9 @@ if TYPE_CHECKING:
     from s2i.emotion import Emotion, SpeechEmotion
     from s2i.model.pipeline import Pictures, SpeechToImage
 
-__all__ = ["Emotion", "Pictures", "SpeechEmotion", "SpeechToImage"]
+__all__ = ["Emotion", "Pictures", "SpeechEmotion", "SpeechToImage", "__version__"]
+
+__version__ = "0.1.0"
 
 _HOMES = {
     "Emotion": "s2i.emotion",

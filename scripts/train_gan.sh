@@ -2,4 +2,4 @@
 # Third training: the generator. The same command again goes on where it stopped.
 set -euo pipefail
 source "$(dirname -- "${BASH_SOURCE[0]}")/setup.sh"
-exec "$python" -m s2i.train_gan "$@"
+exec "$python" -m s2i train-gan "$@"

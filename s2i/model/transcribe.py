@@ -216,7 +216,7 @@ def recogniser(corpus_file: Path, model: Path | None = None) -> "Recogniser | Wh
         if (model / WEIGHTS).is_file():
             return FasterWhisper(model, captions=_language_of(corpus_file))
         return WhisperFolder(model) if (model / "config.json").is_file() else Recogniser(model)
-    if not corpus_file.exists() and corpus_file.resolve() == cli.repository() / "data" / "cub.h5":
+    if not corpus_file.exists() and corpus_file.resolve() == cli.workplace() / "data" / "cub.h5":
         return Recogniser(cli.repository() / SHIPPED)
     return Recogniser.from_captions(_training_captions(corpus_file), corpus_file.with_suffix(".recogniser"))
 

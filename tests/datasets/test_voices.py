@@ -1,10 +1,13 @@
+import ctypes.util
+import importlib.util
+import os
 import subprocess
 import sys
 
 import pytest
 import torch
 
-from datasets import audio, voices
+from datasets import audio, engines, voices
 from datasets.errors import InputError
 
 TEXT = "this bird has a red head and black wings"
@@ -135,3 +138,52 @@ def test_a_missing_engine_is_named_with_its_remedy(monkeypatch):
         voice = next(voice for voice in voices.VOICES if voice.engine == engine)
         with pytest.raises(InputError, match=f"{engine} is not installed; run: {remedy}"):
             voices.synthesise(voice, TEXT, 0)
+
+
+ESPEAK = voices.by_name("espeak-us-f2")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lists the libraries of a process")
+def test_espeak_is_a_program_of_its_own():
+    code = (
+        "from datasets import voices\nwave = voices.synthesise(voices.by_name('espeak-us'), 'a bird', 0)\n"
+        "print(len(wave), 'espeak' in open('/proc/self/maps').read())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(done.stdout.split()[0]) > audio.MIN_SECONDS * audio.SAMPLE_RATE
+    assert done.stdout.split()[1] == "False"
+
+
+def test_espeak_that_ends_is_told_and_started_again():
+    first = voices.synthesise(ESPEAK, TEXT, 0)
+    process = engines._espeak_process(os.getpid())
+    process.kill()
+    process.wait()
+    with pytest.raises(InputError, match="espeak: its program ended while it spoke; try again"):
+        voices.synthesise(ESPEAK, TEXT, 0)
+    assert torch.equal(voices.synthesise(ESPEAK, TEXT, 0), first)
+
+
+@pytest.mark.parametrize(
+    ("library", "complaint"),
+    [(("/nowhere/libespeak-ng.so",), "cannot open shared object"), (("libm.so.6",), "undefined symbol")],
+)
+def test_a_library_that_is_none_is_told_with_its_remedy(library, complaint, monkeypatch):
+    monkeypatch.setattr(engines, "espeak_library", lambda: library)
+    engines._espeak_process.cache_clear()
+    try:
+        with pytest.raises(InputError, match=f"espeak: cannot speak.*{complaint}.*pip install espeakng-loader"):
+            voices.synthesise(ESPEAK, TEXT, 0)
+    finally:
+        engines._espeak_process.cache_clear()
+
+
+@pytest.mark.skipif(not ctypes.util.find_library("espeak-ng"), reason="the system has no espeak-ng")
+def test_without_the_package_the_library_of_the_system_speaks(monkeypatch):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "espeakng_loader" else find(name))
+    engines._espeak_process.cache_clear()
+    try:
+        audio.check(voices.synthesise(ESPEAK, TEXT, 0), "the system's")
+    finally:
+        engines._espeak_process.cache_clear()
