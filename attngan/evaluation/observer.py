@@ -31,7 +31,7 @@ class Observer:
 
     Attributes:
         name: for readers of a number that it made.
-        identity: tells its weights from others.
+        identity, features_identity: tells its weights from others.
 
     Raises:
         InputError: if timm or the package of its weights is missing.
@@ -39,7 +39,7 @@ class Observer:
 
     def __init__(self) -> None:
         self._network = trunks.classifier(NETWORK)
-        self.identity = trunks.checksum_of(self._network)[:16]
+        self.identity = self.features_identity = trunks.checksum_of(self._network)[:16]
         self.name = f"EfficientNet-Lite2 of ImageNet ({self.identity[:8]})"
 
     @torch.no_grad()
@@ -54,6 +54,10 @@ class Observer:
             first.append(network.get_classifier()(pooled).argmax(1))  # type: ignore[operator]
         kinds = torch.tensor(BIRDS, device=pictures.device)
         return Observation(torch.cat(features), torch.isin(torch.cat(first), kinds))
+
+    def to(self, device: torch.device) -> None:
+        """Move to a device."""
+        self._network.to(device)
 
     def names_bird(self, pictures: Tensor) -> Tensor:
         """Whether each of [N, 3, S, S] in [-1, 1] is called a bird first: [N] of 0 and 1."""
