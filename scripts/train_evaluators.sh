@@ -15,6 +15,7 @@ step "$python" -m s2i.train_damsm --corpus "$corpus" --run "$root/runs/observer-
     --sizes 128 --views 2 --captions odd --cell gru --seed 7 --pictures 100000 --validate-every 20000
 step "$python" -m s2i.train_classifier --corpus "$corpus" --run "$root/runs/classifier" --pictures 200000
 step "$python" -m s2i.export_evaluators --corpus "$corpus" --classifier "$root/runs/classifier/classifier.safetensors" \
-    --judge "$root/runs/judge/best.safetensors" --observer-judge "$root/runs/observer-judge/best.safetensors" --output "${2:-$root/outputs/evaluators}"
+    --judge "$root/runs/judge/best.safetensors" --observer-judge "$root/runs/observer-judge/best.safetensors" \
+    --output "${2:-$root/outputs/evaluators}"
 # What is fitted to the features of the observer, that no generator is trained against.
 step "$python" -m s2i.fit_observer --corpus "$corpus" --output "${2:-$root/outputs/evaluators}"

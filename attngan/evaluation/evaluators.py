@@ -234,7 +234,7 @@ class RealStatistics(NamedTuple):
             state["covariance"] = covariance.float()
         else:
             deviation = covariance.diagonal().sqrt().clamp(min=1e-12)
-            rows, columns = torch.triu_indices(*covariance.shape, offset=1)
+            rows, columns = torch.triu_indices(len(covariance), len(covariance), 1)
             state["deviation"] = deviation.float()
             state["correlations"] = (covariance / deviation / deviation[:, None])[rows, columns].half()
         about = {"extractor": self.extractor, "total": self.total, **description, "kind": REAL_KIND}
@@ -262,6 +262,6 @@ def _covariance(state: dict[str, Tensor]) -> Tensor:
     """Covariance [D, D] from deviations [D] and the correlations above the diagonal."""
     deviation = state["deviation"].double()
     square = torch.eye(len(deviation), dtype=torch.float64)
-    rows, columns = torch.triu_indices(*square.shape, offset=1)
+    rows, columns = torch.triu_indices(len(square), len(square), 1)
     square[rows, columns] = square[columns, rows] = state["correlations"].double()
     return square * deviation * deviation[:, None]

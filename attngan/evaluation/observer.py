@@ -48,7 +48,8 @@ class Observer:
         network = self._network.to(pictures.device)
         features, first = [], []
         for part in pictures.split(TOGETHER):
-            maps = network.forward_features(resize(part, RESOLUTION))  # type: ignore[operator]
+            enlarged = resize(part, RESOLUTION).contiguous(memory_format=torch.channels_last)
+            maps = network.forward_features(enlarged)  # type: ignore[operator]
             pooled = network.forward_head(maps, pre_logits=True)  # type: ignore[operator]
             features.append(pooled.float())
             first.append(network.get_classifier()(pooled).argmax(1))  # type: ignore[operator]
