@@ -40,7 +40,7 @@ class ObserverEvaluator:
         Raises:
             InputError: if a file or the package of the observer's weights is missing, damaged or another.
         """
-        if not any((folder / name).exists() for name in (HEAD, OBSERVER_JUDGE, OBSERVER_REAL)):
+        if not any((folder / name).exists() for name in (HEAD, OBSERVER_REAL)):
             return None
         observer = Observer()
         head = species_head.load(folder / HEAD, observer.identity)
