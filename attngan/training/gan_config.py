@@ -91,6 +91,8 @@ class GanConfig(TrainingOptions):
     reconstruction_weight: float = 0.0
     """Weight of painting photographs again from the noise that an encoder finds in them (CVAE-GAN); it teaches shapes
     and ties noise to pose and ground. Half of a batch is painted so."""
+    reconstruction_warmup: int = 0
+    """Pictures, from the first, for which photographs are painted again and nobody judges."""
     consistency_weight: float = 0.0
     """Weight of how far each picture that trains, reduced, is from the one before. For stages on top of frozen ones."""
     learning_rate: float = 2e-4
@@ -134,6 +136,7 @@ class GanConfig(TrainingOptions):
         cli.check_range("stages", self.stages, 1, 8)
         cli.check_range("freeze", self.freeze, 0, self.stages - 1)
         cli.check_range("discriminator_warmup", self.discriminator_warmup, 0)
+        cli.check_range("reconstruction_warmup", self.reconstruction_warmup, 0)
         if self.freeze and self.init is None:
             raise InputError("--freeze: needs --init, the run whose stages are to stay as they are")
         if self.base < 8 or self.base & (self.base - 1):
@@ -163,6 +166,8 @@ class GanConfig(TrainingOptions):
                 f"--batch-size {self.batch_size}: give an even number, or 0 for --diversity-weight and "
                 "--reconstruction-weight"
             )
+        if self.reconstruction_warmup and not self.reconstruction_weight:
+            raise InputError("--reconstruction-warmup: needs a --reconstruction-weight; give one, such as 5")
         if self.reconstruction_weight and self.accumulate > 1:
             raise InputError(f"--accumulate {self.accumulate}: give 1 where photographs are painted again")
         cli.check_range("grid_every", self.grid_every, 1)

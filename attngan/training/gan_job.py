@@ -32,6 +32,7 @@ from attngan.training.reconstruction import NAT, Posterior, reconstruction_loss
 from datasets.loader import Batch, Loader, to_unit
 
 KIND = "gan"
+RECONSTRUCTION_RATE = 1e-3  # of the generator's Adam while nobody judges
 
 
 @dataclass
@@ -117,6 +118,8 @@ class GanJob:
         self.generator.train()
         for module in self.frozen:
             module.eval()
+        if self.posterior is not None and position < config.reconstruction_warmup:
+            return self._reconstruct(self.posterior, batch, real[-1], draws, position)
         inputs, real_sentence = self._inputs(batch, draws)
         photographs = None if self.posterior is None else self._find_noise(self.posterior, inputs, real[-1])
         rows_of_parts = split_rows(len(batch), config.accumulate)
@@ -139,13 +142,48 @@ class GanJob:
         for part, output in zip(parts, outputs, strict=True):
             for name, value in self._learn(part, output, draws, photographs).items():
                 values[name] = values.get(name, 0) + value / len(parts)
-        self.ranks.average_gradients(self.weights)
-        self.optimizer.step()
-        self.ema.update(self.generator, position, config.batch_size)
+        self._update(position)
         return {"generator/adversarial": values.pop("generator/adversarial"), **values}  # first in the progress bar
 
-    def _inputs(self, batch: Batch, draws: torch.Generator) -> tuple[GeneratorInputs, Tensor]:
-        """What is painted for a batch, and the sentences [B, D] of its real pictures."""
+    def _update(self, position: int) -> None:
+        """Take a step along the gradients that are there."""
+        self.ranks.average_gradients(self.weights)
+        self.optimizer.step()
+        self.ema.update(self.generator, position, self.config.batch_size)
+
+    def _reconstruct(
+        self, posterior: Posterior, batch: Batch, real: Tensor, draws: torch.Generator, position: int
+    ) -> dict[str, Tensor]:
+        """A step of painting all photographs of a batch again, with nobody to judge; its losses."""
+        config = self.config
+        set_learning_rate(self.optimizer, RECONSTRUCTION_RATE)
+        inputs, _ = self._inputs(batch, draws, twice=False)
+        photographs = self._find_noise(posterior, inputs, real, share=1)
+        output = self._paint(inputs)
+        with self.fabric.autocast():
+            total, values = self._distance(posterior, photographs, output.pictures[-1])
+        self.optimizer.zero_grad(set_to_none=True)
+        divergence = losses.kl_to_normal(output.mean, output.log_variance)
+        (config.reconstruction_weight * total + config.kl_weight * divergence).backward()
+        self._update(position)
+        return values
+
+    def _distance(
+        self, posterior: Posterior, photographs: Photographs, painted: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """What painting photographs again costs, with the divergence of their noise."""
+        away = reconstruction_loss(painted, photographs.pictures, posterior.maps(painted), photographs.maps)
+        values = {"generator/reconstruction": away.detach(), "generator/nats": photographs.divergence.detach()}
+        return away + NAT * photographs.divergence, values
+
+    def _inputs(
+        self, batch: Batch, draws: torch.Generator, *, twice: bool | None = None
+    ) -> tuple[GeneratorInputs, Tensor]:
+        """What is painted for a batch, and the sentences [B, D] of its real pictures.
+
+        Args:
+            twice: whether the first half of the captions is painted twice, with two noises; None as the options say.
+        """
         total = len(batch) * self.ranks.world
         noise = self.ranks.share(torch.randn(total, self.generator.noise, generator=draws)).to(self.device)
         width = self.generator.augmentation.project.out_features // 4
@@ -154,20 +192,21 @@ class GanJob:
             condition = self.caption.encode(batch)
         condition = Condition(condition.sentence.float(), condition.words.float(), condition.mask)
         sentence, species = condition.sentence, batch.species
-        if self.config.twice:  # the first half of the captions twice, with two noises
-            twice = torch.arange(len(batch), device=self.device) % (len(batch) // 2)
-            condition, species = condition[twice], species[twice]
+        if self.config.twice if twice is None else twice:
+            rows = torch.arange(len(batch), device=self.device) % (len(batch) // 2)
+            condition, species = condition[rows], species[rows]
         return GeneratorInputs(condition, species, noise, epsilon), sentence
 
-    def _find_noise(self, posterior: Posterior, inputs: GeneratorInputs, real: Tensor) -> Photographs:
-        """Give the second half of the inputs the noise that is found in the photographs of their captions."""
-        half = len(real) // 2
+    def _find_noise(self, posterior: Posterior, inputs: GeneratorInputs, real: Tensor, share: int = 2) -> Photographs:
+        """Give the last of `share` parts of the inputs the noise that is found in the photographs of their captions."""
+        count = len(real) // share
         with self.fabric.autocast():
             with torch.no_grad():
-                maps = posterior.maps(real[:half])
+                maps = posterior.maps(real[:count])
             found = posterior(maps)
-        inputs.noise = torch.cat([inputs.noise[:half], found.sample(inputs.noise[half:])])
-        return Photographs(real[:half], maps, found.divergence())
+        others = inputs.noise[: len(real) - count]
+        inputs.noise = torch.cat([others, found.sample(inputs.noise[len(others) :])])
+        return Photographs(real[:count], maps, found.divergence())
 
     def _paint(self, inputs: GeneratorInputs) -> GeneratorOutput:
         """Paint a part of the batch; of several, the graph is computed again when gradients are, to save memory."""
@@ -220,13 +259,10 @@ class GanJob:
                 total = total + config.diversity_weight * similarity
                 values["generator/alike"] = similarity.detach()
             if photographs is not None and self.posterior is not None:
-                painted = pictures[-1][len(photographs.pictures) :]
-                away = reconstruction_loss(
-                    painted, photographs.pictures, self.posterior.maps(painted), photographs.maps
-                )
-                total = total + config.reconstruction_weight * (away + NAT * photographs.divergence)
-                values["generator/reconstruction"] = away.detach()
-                values["generator/nats"] = photographs.divergence.detach()
+                painted = pictures[-1][-len(photographs.pictures) :]
+                away, told = self._distance(self.posterior, photographs, painted)
+                total = total + config.reconstruction_weight * away
+                values |= told
             if config.consistency_weight:
                 drift = losses.consistency_loss(pictures[max(0, config.freeze - 1) :])
                 total = total + config.consistency_weight * drift

@@ -48,11 +48,10 @@ class Posterior(nn.Module):
         super().__init__()
         self._frozen, self.size = (trunk,), size
         seen = sum(channels * min(side, GRID) ** 2 for side, channels in levels_at(trunk, size)[-2:])
-        self.net = nn.Sequential(
-            nn.LayerNorm(seen), nn.Linear(seen, width), nn.LeakyReLU(0.2), nn.Linear(width, 2 * noise)
-        )
-        nn.init.normal_(self.net[-1].weight, std=1e-3)
-        nn.init.zeros_(self.net[-1].bias)
+        last = nn.Linear(width, 2 * noise)
+        nn.init.normal_(last.weight, std=1e-3)  # at first the standard normal, whatever it sees
+        nn.init.zeros_(last.bias)
+        self.net = nn.Sequential(nn.LayerNorm(seen), nn.Linear(seen, width), nn.LeakyReLU(0.2), last)
 
     def maps(self, pictures: Tensor) -> list[Tensor]:
         """What the trunk sees in pictures [B, 3, S, S] in [-1, 1], at every scale."""
