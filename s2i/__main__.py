@@ -33,7 +33,7 @@ COMMANDS = {
     "train-classifier": Command("s2i.train_classifier", "train the classifier of bird species"),
     "export": Command("s2i.export", "pack trained weights into a folder"),
     "export-evaluators": Command("s2i.export_evaluators", "pack what pictures are scored by"),
-    "fit-species-head": Command("s2i.fit_species_head", "fit the observer's classifier of bird species"),
+    "fit-observer": Command("s2i.fit_observer", "fit what scores pictures through the observer"),
     "evaluate": Command("s2i.evaluate", "score models, or a folder of pictures"),
     "evaluate-synthetic": Command("s2i.evaluate_synthetic", "score models on synthetic birds"),
     "check-measures": Command("s2i.check_measures", "tell which measures notice damaged photographs"),

