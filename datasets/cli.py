@@ -203,7 +203,10 @@ def run(main: Callable[[list[str]], int | None]) -> None:
         code = 1
     except OSError as error:  # names that are too long, a disk that fails, an output that is full
         named = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else "a file"
-        complain(InputError(f"{named}: cannot be used ({error.strerror or error}); check the name and the disk"))
+        remedy = "check the name and the disk"
+        if error.errno is None and "library" in str(error):  # packages of torch that do not fit together
+            named, remedy = "a library", "install torch, torchaudio and torchvision anew, all from one index"
+        complain(InputError(f"{named}: cannot be used ({error.strerror or error}); {remedy}"))
         _discard_output()
         code = 2
     except MemoryError:

@@ -71,8 +71,8 @@ def test_training_the_shipped_model_must_be_asked_for():
     [
         (["train_shipped.sh", "cpu"], 10, ROOT / "outputs/model"),
         (["train_shipped.sh", "gpu", "pretrained"], 6, "pretrained"),
-        (["train_evaluators.sh"], 4, ROOT / "outputs/evaluators"),
-        (["train_evaluators.sh", "data/own.h5", "mine"], 4, "mine"),
+        (["train_evaluators.sh"], 5, ROOT / "outputs/evaluators"),
+        (["train_evaluators.sh", "data/own.h5", "mine"], 5, "mine"),
         (["measure_drawn.sh", "elsewhere"], 6, "elsewhere/drawn.json"),
     ],
 )
