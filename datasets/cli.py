@@ -209,6 +209,14 @@ def run(main: Callable[[list[str]], int | None]) -> None:
         complain(InputError(f"{named}: cannot be used ({error.strerror or error}); {remedy}"))
         _discard_output()
         code = 2
+    except ModuleNotFoundError as error:  # an installed copy brings what painting needs
+        package = str(error.name).partition(".")[0]
+        if package in ("s2i", "attngan", "datasets"):
+            raise
+        complain(
+            InputError(f"{package}: is not installed; this needs it: install the extra [train]")
+        )
+        code = 2
     except MemoryError:
         complain(InputError("memory: there is not enough; end other programs, or give less at a time"))
         code = 2

@@ -228,6 +228,10 @@ def command(body, *, stdout=None, **variables):
         ("from pathlib import Path; Path('x' * 300).is_file()", "x: cannot be used (File name too long); check the"),
         ("import os; raise OSError(5, os.strerror(5), 'a.h5')", "a.h5: cannot be used (Input/output error); check the"),
         ("raise OSError('Could not load this library: x.so')", "a library: cannot be used (Could not load this"),
+        (
+            "import h5py.x.y",
+            "h5py: is not installed; this needs it: install the extra [train]",
+        ),
         ("raise MemoryError", "memory: there is not enough; end other programs, or give less at a time"),
     ],
 )
