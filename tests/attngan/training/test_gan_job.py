@@ -12,7 +12,6 @@ from attngan.runtime.machine import make_fabric
 from attngan.training.gan_config import GanConfig
 from attngan.training.gan_job import GanJob
 from attngan.training.gan_networks import TEXTURE
-from attngan.training.reconstruction import Noise, reconstruction_loss
 from datasets.errors import InputError
 from datasets.loader import Batch, to_unit
 
@@ -170,44 +169,3 @@ def test_pixels_need_not_be_judged_but_something_must():
     assert "accuracy_fake/features" in job.step(birds(16), 0)
     with pytest.raises(InputError, match="--feature-width 0: nothing is left to judge"):
         replace(CONFIG, pixel_discriminators=False, feature_width=0)
-
-
-def test_photographs_are_painted_again_from_the_noise_that_is_found_in_them():
-    job = job_of(reconstruction_weight=20.0, diversity_weight=0, learning_rate=2e-3)
-    first = [float(job.step(birds(), 8 * step)["generator/reconstruction"]) for step in range(3)]
-    for step in range(3, 60):
-        values = job.step(birds(), 8 * step)
-    assert float(values["generator/reconstruction"]) < 0.9 * min(first)
-    assert float(values["generator/nats"]) > 0
-    real = to_unit(birds().pictures)[:4]
-    with torch.no_grad():
-        maps = job.posterior.maps(real)
-        noise = job.posterior(maps).mean
-        painted = job.generator.eval()(encode(birds())[slice(0, 4)], noise).pictures[-1]
-    own = reconstruction_loss(painted, real, job.posterior.maps(painted), maps)
-    others = reconstruction_loss(painted, real.roll(1, 0), job.posterior.maps(painted), [x.roll(1, 0) for x in maps])
-    assert own < others
-
-
-def test_a_run_that_paints_photographs_again_goes_on_to_the_same_digits():
-    job, again = job_of(reconstruction_weight=1.0), job_of(reconstruction_weight=1.0, seed=0)
-    job.step(birds(), 0)
-    again.restore(job.state())
-    values, others = job.step(birds(), 8), again.step(birds(), 8)
-    assert {name: float(value) for name, value in values.items()} == {name: float(x) for name, x in others.items()}
-
-
-def test_divergence_of_found_noise_is_that_of_the_formula():
-    found = Noise(torch.tensor([[1.0, -2.0]]), torch.tensor([[0.5, -1.0]]))
-    normal = torch.distributions.Normal
-    expected = torch.distributions.kl_divergence(
-        normal(found.mean, (0.5 * found.log_variance).exp()), normal(torch.zeros(1, 2), torch.ones(1, 2))
-    )
-    assert float(found.divergence()) == pytest.approx(float(expected.sum()))
-
-
-def test_what_painting_photographs_again_needs():
-    with pytest.raises(InputError, match="--batch-size 7: give an even number"):
-        replace(CONFIG, reconstruction_weight=1.0, diversity_weight=0, batch_size=7)
-    with pytest.raises(InputError, match="--accumulate 2: give 1"):
-        replace(CONFIG, reconstruction_weight=1.0, accumulate=2)
