@@ -213,9 +213,7 @@ def run(main: Callable[[list[str]], int | None]) -> None:
         package = str(error.name).partition(".")[0]
         if package in ("s2i", "attngan", "datasets"):
             raise
-        complain(
-            InputError(f"{package}: is not installed; this needs it: install the extra [train]")
-        )
+        complain(InputError(f"{package}: is not installed; this needs it: install the extra [train]"))
         code = 2
     except MemoryError:
         complain(InputError("memory: there is not enough; end other programs, or give less at a time"))
