@@ -44,6 +44,8 @@ class GenerateConfig:
     replay: Path | None = None
     """The JSON that the page gives with a picture (scripts/app.sh), to paint that one again; name its recording too
     if it was spoken."""
+    force: bool = False
+    """Paint recordings that hold no speech, too: music, noise, a bird's song."""
     attention: bool = False
     """Draw as NAME-attention.png which segment of speech, or which word, painted which region (of the first sample)."""
     model: Path = Path("pretrained")
@@ -88,7 +90,7 @@ def generate(config: GenerateConfig) -> int:
             pictures = session.paint(text, config.seed, samples=config.samples)
             _save(pictures, name_of(text.parts), config, seed=config.seed, words=text.parts)
         else:
-            pictures = session.model(description.wave, samples=config.samples, seed=config.seed)
+            pictures = session.model(description.wave, samples=config.samples, seed=config.seed, force=True)  # checked
             _save(pictures, description.name, config, seed=config.seed)
     return 2 if failures else 0
 
@@ -124,13 +126,20 @@ def name_of(words: Iterable[str]) -> str:
 
 def _descriptions(config: GenerateConfig, failures: list[InputError]) -> "Iterator[Recording | str]":
     """What is to be painted, one after the other: what is said now, typed words, and recordings."""
+    check = None
+    if (config.microphone or config.recordings) and not config.force:
+        from s2i.model.speech_presence import check  # torch takes a second to import
+
     if config.microphone:  # first, so that nobody waits for it
         from s2i.model import microphone
 
-        yield Recording(microphone.name(), microphone.record())
+        spoken = Recording(microphone.name(), microphone.record())
+        if check is not None:
+            check(spoken.wave, "--microphone")
+        yield spoken
     yield from config.text
     if config.recordings:
-        yield from read_each(config.recordings, failures)
+        yield from read_each(config.recordings, failures, check)
 
 
 def _open(config: GenerateConfig) -> "Session":

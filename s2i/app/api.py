@@ -14,12 +14,12 @@ class Api:
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
 
-    def speech(self, recording: str, seed: float = 0) -> list[str]:
-        """Paint a recording: four PNG files, 64, 128, 256 and 512 px."""
+    def speech(self, recording: str, seed: float = 0, force: bool = False) -> list[str]:
+        """Paint a recording: four PNG files, 64, 128, 256 and 512 px; without speech in it only by `force`."""
         try:
             if not recording:
                 raise InputError("recording: none given; give a file")
-            return self._paint(self.backend.session.hear(recordings.read(recording)), seed)
+            return self._paint(self.backend.session.hear(recordings.read(recording), force=force), seed)
         except (InputError, OSError) as error:
             raise gr.Error(sentence(error), print_exception=False) from error
         finally:

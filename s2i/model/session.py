@@ -94,9 +94,13 @@ class Session:
     def _recogniser(self) -> Recogniser:
         return Recogniser(self.folder / "recogniser")
 
-    def hear(self, wave: Tensor, title: str = "Your recording", text: str = "") -> Description:
-        """Samples [N] at 16 kHz as a description; `text` tells the words where they are known."""
-        heard = self.model.hear(wave)
+    def hear(self, wave: Tensor, title: str = "Your recording", text: str = "", *, force: bool = False) -> Description:
+        """Samples [N] at 16 kHz as a description; `text` tells the words where they are known.
+
+        Raises:
+            NoSpeechError: if they hold no speech, as far as can be told, unless it is to be painted by `force`.
+        """
+        heard = self.model.hear(wave, force=force)
         return Description(
             heard.condition,
             title,
@@ -126,7 +130,7 @@ class Session:
         check_text(text)
         text = " ".join(text.split())
         read = self.reader(text)  # refuses what is no English, which a voice would spell
-        described = self.hear(voices.synthesise(voices.by_name(voice), text, 0), text, text)
+        described = self.hear(voices.synthesise(voices.by_name(voice), text, 0), text, text, force=True)
         return replace(described, notes=tuple(replace(read, left_out=0).notes))  # a voice says all of it
 
     def between(self, one: Description, other: Description, share: float) -> Description:
@@ -204,7 +208,7 @@ class Session:
             if source.text:
                 described.append(self.read(source.text))
             elif source.speech in by_checksum:
-                described.append(self.hear(by_checksum[source.speech]))
+                described.append(self.hear(by_checksum[source.speech], force=True))
             elif waves:
                 raise InputError(
                     f"{waves[0][0]}: is not the recording that this picture was painted from; give that one"
