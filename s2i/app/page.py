@@ -131,7 +131,7 @@ def _noise() -> SimpleNamespace:
 def _compared() -> SimpleNamespace:
     gr.Markdown(texts.COMPARE)
     said = gr.Textbox(label="What was really said, if you know it", elem_id="said", info=texts.SAID)
-    button = gr.Button("Compare the three ways", elem_id="compare-button")
+    button = gr.Button("Compare the ways", elem_id="compare-button")
     status = gr.HTML("", elem_id="compared-status")
     return SimpleNamespace(said=said, button=button, status=status, cards=gr.HTML("", apply_default_css=False))
 

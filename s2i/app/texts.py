@@ -46,7 +46,7 @@ pictures = client.predict(handle_file("bird.wav"), 0, api_name="/paint")  # four
 Python on this computer: `from s2i import SpeechToImage; SpeechToImage.load()("bird.wav").save("outputs", "bird")`.
 """
 COMPARE = """
-One recording, painted three ways with the same noise: from the sound, by way of the words that a recogniser understood,
+One recording, painted with the same noise: from the sound, by way of the words that each recogniser understood,
 and by way of the words that were said.
 """
 DOWNLOAD = """

@@ -1,136 +1,18 @@
-"""Calibration of the measure of speech: what it learns from, how its threshold is set, and how often it is right."""
+"""Calibration of the measure of speech: how it learns, how its threshold is set, and how often it is right."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
 
-from datasets import audio, channels, distort, nonspeech, ravdess, voices
-from datasets.corpus import Corpus
-from datasets.errors import InputError
-from s2i.model.speech_presence import SpeechPresence, features
+from attngan.runtime.machine import environment
+from datasets import nonspeech
+from s2i.evaluation.presence_sounds import CONDITIONS, PresenceOptions, Sounds, changed, recordings
+from s2i.model.speech_presence import SpeechPresence
 
-ACTORS_LEARNT = 16  # of the 24 of RAVDESS; the others measure
-SECONDS = (0.6, 8.0)  # of sounds without speech
 FOLDS = 4
-Change: TypeAlias = Callable[[Tensor, torch.Generator], Tensor]
-CONDITIONS: dict[str, Change] = {
-    "clean": lambda wave, _: wave,
-    "white noise, 10 dB": lambda wave, g: distort.white(wave, 10.0, g),
-    "room, 0.4 s": lambda wave, g: channels.room(wave, 0.4, 3.0, g),
-    "room, 0.8 s": lambda wave, g: channels.room(wave, 0.8, 0.0, g),
-    "8 kHz mu-law": lambda wave, _: channels.mu_law(wave),
-    "clipped by 12 dB": lambda wave, _: channels.clip(wave, 12.0),
-    "-60 dB": lambda wave, _: channels.faint(wave),
-    "mp3, 32 kbit/s": lambda wave, _: channels.codec(wave, "mp3", 32.0),
-    "silence, 2 s each side": lambda wave, g: channels.pad(wave, 2.0, 2.0, None, g),
-}
-"""In which speech is measured."""
-
-
-@dataclass
-class Sounds:
-    """Features of N recordings, some under several conditions.
-
-    Attributes:
-        features: N times [F].
-        speech: N times whether it is speech.
-        kinds: N times what it is.
-        groups: N times who speaks, or what sounds: never in two folds.
-        conditions: N times one of `CONDITIONS`, or how it was changed for training.
-    """
-
-    features: list[Tensor] = field(default_factory=list)
-    speech: list[bool] = field(default_factory=list)
-    kinds: list[str] = field(default_factory=list)
-    groups: list[str] = field(default_factory=list)
-    conditions: list[str] = field(default_factory=list)
-
-    def add(self, wave: Tensor, *, speech: bool, kind: str, group: str, condition: str) -> None:
-        """Look at one recording [N], 16 kHz."""
-        self.features.append(features(wave))
-        self.speech.append(speech)
-        self.kinds.append(kind)
-        self.groups.append(group)
-        self.conditions.append(condition)
-
-
-def people(root: Path, learnt: bool, count: int, seed: int) -> Iterator[tuple[Tensor, str, str]]:
-    """Recordings of RAVDESS with kind and actor: of actors to learn from, or of the others."""
-    recordings = [each for each in ravdess.read(root).recordings if (each.actor <= ACTORS_LEARNT) == learnt]
-    for index in np.random.default_rng(seed).permutation(len(recordings))[:count]:
-        yield audio.load(recordings[index].path), "people acting (RAVDESS)", f"actor {recordings[index].actor}"
-
-
-def engines(corpus_file: Path, learnt: bool, count: int, seed: int) -> Iterator[tuple[Tensor, str, str]]:
-    """Captions in voices that are installed, `count` of each: those of training and validation, or the others."""
-    corpus = Corpus(corpus_file)
-    captions = np.flatnonzero(np.isin(corpus.caption_picture, corpus.pictures_of("train" if learnt else "test")))
-    rng = np.random.default_rng([seed, int(learnt)])
-    for voice in voices.available():
-        if (voice.use != "measuring") != learnt:
-            continue
-        for number, caption in enumerate(rng.choice(captions, count)):
-            wave = voices.synthesise(voice, corpus.captions[caption], number)
-            yield wave, f"voices of {voice.engine}", voice.name
-    corpus.close()
-
-
-def others(kinds: dict[str, nonspeech.Sound], count: int, seed: int) -> Iterator[tuple[Tensor, str, str]]:
-    """Sounds without speech, `count` of each kind."""
-    for kind, sound in kinds.items():
-        for number in range(count):
-            rng = np.random.default_rng([seed, number])
-            wave = torch.from_numpy(sound(rng, float(rng.uniform(*SECONDS))))
-            yield wave, kind, kind
-
-
-def found(folder: Path) -> Iterator[tuple[Tensor, str, str, bool]]:
-    """Recordings that somebody collected: FOLDER/speech/KIND/* and FOLDER/other/KIND/*; last whether it is speech."""
-    for name in ("speech", "other"):
-        for place in sorted((folder / name).iterdir()) if (folder / name).is_dir() else ():
-            for path in audio.find_recordings([place]):
-                try:
-                    yield audio.load(path), place.name, place.name, name == "speech"
-                except InputError:  # too short, too long
-                    continue
-
-
-def changed(wave: Tensor, generator: torch.Generator) -> Tensor:
-    """A recording as it might have been made elsewhere, by chance."""
-
-    def draw(low: float = 0.0, high: float = 1.0) -> float:
-        return low + (high - low) * float(torch.rand((), generator=generator))
-
-    if draw() < 0.4:
-        wave = channels.room(wave, draw(0.15, 1.0), draw(-2, 10), generator)
-    if draw() < 0.2:
-        wave = channels.clip(wave, draw(3, 18))
-    if draw() < 0.5:
-        rng = np.random.default_rng(int(draw(0, 1e6)))
-        hiss = torch.from_numpy(nonspeech.noise(rng, len(wave) / audio.SAMPLE_RATE, draw(0, 1.5)))
-        wanted = wave.square().mean() / 10 ** (draw(5, 30) / 10)
-        wave = wave + hiss * (wanted / hiss.square().mean()).sqrt()
-        wave = wave / wave.abs().max().clamp(min=1.0)
-    line = draw()
-    if line < 0.15:
-        wave = channels.mu_law(wave)
-    elif line < 0.3:
-        wave = channels.band(wave)
-    elif line < 0.4:
-        wave = channels.codec(wave, "mp3", draw(24, 64))
-    elif line < 0.5:
-        wave = channels.codec(wave, "opus", draw(8, 32))
-    if draw() < 0.3:
-        wave = channels.pad(wave, draw(0, 2), draw(0, 2), None if draw() < 0.5 else draw(-80, -50), generator)
-    if draw() < 0.15:
-        wave = channels.faint(wave, draw(-60, -30))
-    return wave
 
 
 def fit(sounds: Sounds, *, hidden: int, steps: int, seed: int) -> SpeechPresence:
@@ -154,3 +36,93 @@ def fit(sounds: Sounds, *, hidden: int, steps: int, seed: int) -> SpeechPresence
         optimizer.step()
         schedule.step()
     return network.eval().requires_grad_(False)
+
+
+def calibrate(config: PresenceOptions, path: Path) -> dict[str, Any]:
+    """Learn, set the threshold, write the weights to `path`, and measure on voices and kinds that were not met.
+
+    Returns:
+        {"false_alarms": {kind: {condition: {"n", "percent"}}}, "detected": {kind: {"n", "percent", "learnt"}},
+        "options", and where it was measured}.
+
+    Raises:
+        InputError: for a missing RAVDESS or corpus, or a folder that cannot be written.
+    """
+    learnt = Sounds()
+    for wave, kind, group, speech in recordings(config, learnt=True):
+        generator = torch.Generator().manual_seed(config.seed + len(learnt.kinds))
+        for condition, version in (("clean", wave), ("changed", changed(wave, generator))):
+            learnt.add(version, speech=speech, kind=kind, group=group, condition=condition)
+    network = fit(learnt, hidden=config.hidden, steps=config.steps, seed=config.seed)
+    network.threshold += threshold(learnt, config)
+    about = {"options": {k: str(v) if isinstance(v, Path) else v for k, v in vars(config).items()}, **environment()}
+    network.save(path, **about)
+    return {**measure(network, config), **about}
+
+
+def threshold(learnt: Sounds, config: PresenceOptions) -> float:
+    """The score below which `false_alarms` percent of the speech lies, by networks that did not hear the group."""
+    groups, index = np.unique(learnt.groups, return_inverse=True)
+    fold_of = np.random.default_rng(config.seed).permutation(len(groups))[index] % FOLDS
+    speech, scores = np.array(learnt.speech), []
+    for fold in range(FOLDS):
+        part = fit(learnt[fold_of != fold], hidden=config.hidden, steps=config.steps, seed=config.seed + fold)
+        heard = learnt[(fold_of == fold) & speech]
+        scores.append(part(torch.stack(heard.features)).numpy())
+    return float(np.quantile(np.concatenate(scores), config.false_alarms / 100))
+
+
+def measure(network: SpeechPresence, config: PresenceOptions) -> dict[str, Any]:
+    """How often speech is called none, and how often what is none is told, on what was not learnt from."""
+    wrong: dict[str, dict[str, list[bool]]] = {}
+    told: dict[str, list[bool]] = {}
+    for number, (wave, kind, _, speech) in enumerate(recordings(config, learnt=False)):
+        if not speech:
+            told.setdefault(kind, []).append(network.measure(wave) < 0)
+            continue
+        for condition, change in CONDITIONS.items():
+            version = change(wave, torch.Generator().manual_seed(config.seed + number))
+            wrong.setdefault(kind, {}).setdefault(condition, []).append(network.measure(version) < 0)
+
+    def share(hits: list[bool]) -> dict[str, float]:
+        return {"n": len(hits), "percent": 100 * float(np.mean(hits))}
+
+    return {
+        "false_alarms": {kind: {name: share(hits) for name, hits in by.items()} for kind, by in wrong.items()},
+        "detected": {kind: {**share(hits), "learnt": kind in nonspeech.LEARNT} for kind, hits in told.items()},
+    }
+
+
+def table(figures: dict[str, Any]) -> str:
+    """What `measure` found, as two Markdown tables."""
+    alarms, detected = figures["false_alarms"], figures["detected"]
+    titles = [f"{kind}, n = {by['clean']['n']}" for kind, by in alarms.items()]
+    lines = [f"| speech called none, % | {' | '.join(titles)} | all |", "|---" * (len(alarms) + 2) + "|"]
+    for condition in CONDITIONS:
+        each = [by[condition] for by in alarms.values()]
+        cells = [f"{one['percent']:.1f}" for one in each] + [f"{_mean(each):.2f}"]
+        lines.append(f"| {condition} | {' | '.join(cells)} |")
+    every = [one for by in alarms.values() for one in by.values()]
+    total = int(sum(one["n"] for one in every))
+    lines.append(f"| **all, n = {total}** | " + " | ".join(f"{_mean(list(by.values())):.2f}" for by in alarms.values())
+                 + f" | **{_mean(every):.2f}** |")  # fmt: skip
+    lines += ["", "| no speech | met in calibration | n | told, % |", "|---|---|---|---|"]
+    for kind, one in detected.items():
+        met = "other ones of the kind" if one["learnt"] else "no"
+        lines.append(f"| {kind} | {met} | {one['n']} | {one['percent']:.1f} |")
+    return "\n".join(lines)
+
+
+def _mean(shares: list[dict[str, float]]) -> float:
+    return sum(one["percent"] * one["n"] for one in shares) / sum(one["n"] for one in shares)
+
+
+def page(figures: dict[str, Any]) -> str:
+    """The tables with what is to be known of them."""
+    return (
+        "# Speech, or something else\n\n"
+        "How often `s2i.model.speech_presence` is wrong, on people, voices and kinds of sounds that it did not learn\n"
+        "from, or on other sounds of a kind that it did.\n\n"
+        f"{table(figures)}\n\n"
+        f"`{figures['command']}`, commit {figures['commit']}, seed {figures['options']['seed']},\n{figures['machine']}.\n"
+    )

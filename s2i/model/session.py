@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +20,7 @@ from s2i.model.pipeline import Pictures, SpeechToImage, morph
 from s2i.model.replay import PaintingFile, Source
 from s2i.model.text_reader import TextReader, check_text
 from s2i.model.transcribe import Recogniser
+from s2i.model.whisper import FasterWhisper, packaged_folder
 
 VOICE = "espeak-us"
 Words = list[tuple[str, float, float]]
@@ -93,6 +94,15 @@ class Session:
     @cached_property
     def _recogniser(self) -> Recogniser:
         return Recogniser(self.folder / "recogniser")
+
+    @cached_property
+    def _whisper(self) -> FasterWhisper | None:
+        if packaged_folder() is None:
+            return None
+        captions = None
+        with suppress(InputError):  # it hears without them, too
+            captions = self._recogniser
+        return FasterWhisper(captions=captions)
 
     def hear(self, wave: Tensor, title: str = "Your recording", text: str = "", *, force: bool = False) -> Description:
         """Samples [N] at 16 kHz as a description; `text` tells the words where they are known.
@@ -174,6 +184,10 @@ class Session:
             InputError: if no recogniser is shipped with the model, or its packages are missing.
         """
         return self._recogniser.timed(wave)
+
+    def whisper_words(self, wave: Tensor) -> str | None:
+        """What Whisper understands, helped by the captions of the recogniser; None where Whisper is not installed."""
+        return None if self._whisper is None else self._whisper(wave)
 
     def about(self, described: Description, pictures: Pictures, seed: int, sample: int) -> PaintingFile:
         """How `pictures` were painted, to paint them again."""
