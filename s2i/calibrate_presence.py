@@ -18,18 +18,19 @@ class PresenceConfig:
     corpus: Path = Path("data/cub.h5")
     """Corpus whose captions the installed voices speak; those of training and validation are learnt from."""
     people: int = 500
-    """Recordings of people to learn from."""
+    """Recordings of people to learn from; half as many measure."""
     captions: int = 24
     """Captions that each voice speaks."""
     sounds: int = 120
     """Sounds of each kind without speech to learn from; half as many measure."""
     found: Path | None = None
-    """Folder of recordings to measure on besides: FOLDER/speech/KIND/* and FOLDER/other/KIND/*."""
+    """Folder of recordings to measure on besides: FOLDER/speech/KIND/* and FOLDER/other/KIND/*; a FOLDER/README that
+    says where they come from is put into the page."""
     hidden: int = 24
     """Units of the network."""
-    steps: int = 800
+    steps: int = 500
     """Of training."""
-    false_alarms: float = 0.1
+    false_alarms: float = 0.25
     """Percent of the speech learnt from, heard by networks that did not learn from who speaks, that is called none."""
     seed: int = 0
     """Of everything random."""

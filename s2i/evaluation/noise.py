@@ -13,6 +13,7 @@ from attngan.evaluation import scores
 from datasets import distort
 from datasets.errors import InputError
 from s2i.evaluation.evaluation import TRANSCRIPTS, Evaluation
+from s2i.evaluation.baselines import TRANSCRIBED
 from s2i.evaluation.evaluation_set import EvaluationSet
 from s2i.evaluation.models import BATCH, ComparedModel
 from s2i.evaluation.noise_figure import RATES, label, paths_of
@@ -42,11 +43,12 @@ def measure(evaluation: Evaluation) -> list[dict[str, Any]]:
     config, corpus = evaluation.config, evaluation.corpus
     samples = EvaluationSet.of(corpus, config.noise_samples, config.seed, option="noise-samples")
     wave_of(corpus, int(samples.recordings[0]))  # what cannot be done should show before the work
-    known = listeners(config.corpus, config.recogniser)
-    paths = {name: evaluation.model(name) for name in (DIRECT, *known)}
-    for model in paths.values():
+    direct, reader = (evaluation.model(name) for name in (DIRECT, TRANSCRIBED[0]))
+    for model in (direct, reader):
         model.generator.stages_to(config.resolution)
     judge = evaluation.evaluators.held_out_matcher
+    known = listeners(config.corpus, config.recogniser)
+    paths = {DIRECT: direct, **dict.fromkeys(known, reader)}
     cases = [(condition, level, samples) for condition, level in distort.CONDITIONS]
     if corpus.evaluation_speakers == "held-out":
         with suppress(InputError):  # test pictures need not have recordings in both kinds of voices
@@ -67,7 +69,7 @@ def measure(evaluation: Evaluation) -> list[dict[str, Any]]:
             )
             for name, listener in known.items()
         }
-        mels = [paths[DIRECT].log_mel(waves(int(each), distortion, level)) for each in spoken.recordings]
+        mels = [direct.log_mel(waves(int(each), distortion, level)) for each in spoken.recordings]
         sentences = judge.read(spoken.captions)
         row: dict[str, Any] = {"condition": condition, "level": level}
         for name, model in paths.items():

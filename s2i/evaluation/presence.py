@@ -13,6 +13,7 @@ from s2i.evaluation.presence_sounds import CONDITIONS, PresenceOptions, Sounds, 
 from s2i.model.speech_presence import SpeechPresence
 
 FOLDS = 4
+FOUND = "README"  # in the folder of recordings that were found: where they come from
 
 
 def fit(sounds: Sounds, *, hidden: int, steps: int, seed: int) -> SpeechPresence:
@@ -55,9 +56,11 @@ def calibrate(config: PresenceOptions, path: Path) -> dict[str, Any]:
             learnt.add(version, speech=speech, kind=kind, group=group, condition=condition)
     network = fit(learnt, hidden=config.hidden, steps=config.steps, seed=config.seed)
     network.threshold += threshold(learnt, config)
-    about = {"options": {k: str(v) if isinstance(v, Path) else v for k, v in vars(config).items()}, **environment()}
+    about = {"options": {k: v.name if isinstance(v, Path) else v for k, v in vars(config).items()}, **environment()}
     network.save(path, **about)
-    return {**measure(network, config), **about}
+    told = config.found / FOUND if config.found else None
+    from_where = told.read_text(encoding="utf-8").strip() if told is not None and told.is_file() else ""
+    return {**measure(network, config), "found": from_where, **about}
 
 
 def threshold(learnt: Sounds, config: PresenceOptions) -> float:
@@ -123,6 +126,7 @@ def page(figures: dict[str, Any]) -> str:
         "# Speech, or something else\n\n"
         "How often `s2i.model.speech_presence` is wrong, on people, voices and kinds of sounds that it did not learn\n"
         "from, or on other sounds of a kind that it did.\n\n"
-        f"{table(figures)}\n\n"
-        f"`{figures['command']}`, commit {figures['commit']}, seed {figures['options']['seed']},\n{figures['machine']}.\n"
+        f"{table(figures)}\n\n{figures['found']}\n\n"
+        f"`{figures['command']}`, commit {figures['commit']},\n"
+        f"seed {figures['options']['seed']}, {figures['machine']}.\n"
     )

@@ -109,7 +109,7 @@ def others(kinds: dict[str, nonspeech.Sound], count: int, seed: int) -> Iterator
 
 
 def found(folder: Path) -> Iterator[tuple[Tensor, str, str, bool]]:
-    """Recordings that somebody collected: FOLDER/speech/KIND/* and FOLDER/other/KIND/*; last whether it is speech."""
+    """Recordings that somebody collected: FOLDER/speech/KIND/* and FOLDER/other/KIND/*; last whether they are speech."""
     for name in ("speech", "other"):
         for place in sorted((folder / name).iterdir()) if (folder / name).is_dir() else ():
             for path in audio.find_recordings([place]):
@@ -153,7 +153,7 @@ def changed(wave: Tensor, generator: torch.Generator) -> Tensor:
 
 def recordings(config: PresenceOptions, *, learnt: bool) -> Iterator[tuple[Tensor, str, str, bool]]:
     """Recordings with kind, group and whether they are speech: those to learn from, or those to measure on."""
-    for wave, kind, group in people(config.ravdess, learnt, config.people, config.seed):
+    for wave, kind, group in people(config.ravdess, learnt, config.people // (1 if learnt else 2), config.seed):
         yield wave, kind, group, True
     for wave, kind, group in engines(config.corpus, learnt, config.captions, config.seed):
         yield wave, kind, group, True
