@@ -12,8 +12,8 @@ from torch import Tensor
 from attngan.evaluation import scores
 from datasets import distort
 from datasets.errors import InputError
-from s2i.evaluation.evaluation import TRANSCRIPTS, Evaluation
 from s2i.evaluation.baselines import TRANSCRIBED
+from s2i.evaluation.evaluation import TRANSCRIPTS, Evaluation
 from s2i.evaluation.evaluation_set import EvaluationSet
 from s2i.evaluation.models import BATCH, ComparedModel
 from s2i.evaluation.noise_figure import RATES, label, paths_of

@@ -109,7 +109,7 @@ def others(kinds: dict[str, nonspeech.Sound], count: int, seed: int) -> Iterator
 
 
 def found(folder: Path) -> Iterator[tuple[Tensor, str, str, bool]]:
-    """Recordings that somebody collected: FOLDER/speech/KIND/* and FOLDER/other/KIND/*; last whether they are speech."""
+    """Recordings of FOLDER/speech/KIND/* and FOLDER/other/KIND/*; last whether they are speech."""
     for name in ("speech", "other"):
         for place in sorted((folder / name).iterdir()) if (folder / name).is_dir() else ():
             for path in audio.find_recordings([place]):
