@@ -90,7 +90,10 @@ def generate(config: GenerateConfig) -> int:
             pictures = session.paint(text, config.seed, samples=config.samples)
             _save(pictures, name_of(text.parts), config, seed=config.seed, words=text.parts)
         else:
-            pictures = session.model(description.wave, samples=config.samples, seed=config.seed, force=True)  # checked
+            heard = session.hear(description.wave, force=True)  # those without speech were left out
+            for note in heard.notes:
+                print(f"note: {description.name}: {note}", file=sys.stderr)
+            pictures = session.paint(heard, config.seed, samples=config.samples)
             _save(pictures, description.name, config, seed=config.seed)
     return 2 if failures else 0
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from attngan.networks.condition import Condition
 from datasets import voices
 from datasets.errors import InputError
-from s2i.model import replay
+from s2i.model import replay, spoken_language
 from s2i.model.model_folder import ModelFolder
 from s2i.model.pipeline import Pictures, SpeechToImage, morph
 from s2i.model.replay import PaintingFile, Source
@@ -107,10 +107,13 @@ class Session:
     def hear(self, wave: Tensor, title: str = "Your recording", text: str = "", *, force: bool = False) -> Description:
         """Samples [N] at 16 kHz as a description; `text` tells the words where they are known.
 
+        Where Whisper is installed, and the words are not known, a note tells what hardly is English.
+
         Raises:
             NoSpeechError: if they hold no speech, as far as can be told, unless it is to be painted by `force`.
         """
         heard = self.model.hear(wave, force=force)
+        note = None if text else spoken_language.note(wave)
         return Description(
             heard.condition,
             title,
@@ -119,6 +122,7 @@ class Session:
             segments=heard.segments,
             log_mel=heard.log_mel,
             waves=(wave,),
+            notes=() if note is None else (note,),
         )
 
     def read(self, text: str) -> Description:

@@ -40,9 +40,7 @@ def test_a_corpus_of_features_trains_an_encoder_and_the_other_kind_is_refused(bi
     write_damsm(damsm)
     options = ["--preset", "tiny", "--damsm", str(damsm), "--run", str(tmp_path / "run"), "--hidden", "8"]
     options += ["--pictures", "32", "--validate-every", "32", "--checkpoint-every", "32", "--batch-size", "8"]
-    with pytest.raises(
-        InputError, match=r"as log-mel; make a corpus with python -m s2i\.whisper_"
-    ):
+    with pytest.raises(InputError, match=r"as log-mel; make a corpus with python -m s2i\.whisper_"):
         train_sen.main([*options, "--corpus", str(birds), "--front", "whisper"])
     with pytest.raises(InputError, match="give a corpus of log-mels, or --front whisper"):
         train_sen.main([*options, "--corpus", str(output)])
