@@ -64,6 +64,7 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
         budgets = [row["budget_pictures"] for row in rows.values() if row.get("budget_pictures")]
         figures["meta"] |= {
             "extractor": evaluation.evaluators.extractor.name,
+            **({"observer": evaluation.observer.name} if evaluation.observer else {}),
             "samples": len(evaluation.samples),
             "draws": config.draws,
             "resolution": config.resolution,
@@ -96,12 +97,14 @@ def evaluate_folder(config: EvaluateConfig, folder: Path) -> dict[str, Any]:
         InputError: for pictures or a table that cannot be used, too few pictures, or a missing evaluator.
     """
     from attngan.evaluation.evaluators import REAL, RealStatistics
+    from attngan.evaluation.observer_scores import ObserverEvaluator
     from attngan.runtime.device import find_device
     from s2i.evaluation.cache import Cache
     from s2i.evaluation.evaluation import Evaluation, load_evaluators
     from s2i.evaluation.folders import score_folder
 
-    evaluators = load_evaluators(config).to(find_device(config.device))
+    device = find_device(config.device)
+    evaluators, observer = load_evaluators(config).to(device), ObserverEvaluator.load(config.evaluators)
     if config.inception is None:
         real = RealStatistics.load(config.evaluators / REAL, evaluators.extractor)
     else:
@@ -112,11 +115,14 @@ def evaluate_folder(config: EvaluateConfig, folder: Path) -> dict[str, Any]:
         evaluators,
         real,
         speech=config.model / SPEECH,
+        observer=observer and observer.to(device),
         splits=config.splits,
         seed=config.seed,
         cache=Cache(config.work),
     )
     meta = {**_meta(config), "extractor": evaluators.extractor.name, "samples": row["pictures"]}
+    if observer is not None:
+        meta["observer"] = observer.name
     figures = {"meta": meta, "rows": {folder.name or str(folder): {"about": f"pictures of {folder}", **row}}}
     write_text(config.results, json.dumps(figures, indent=2) + "\n")
     return figures
