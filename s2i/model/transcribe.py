@@ -232,10 +232,10 @@ def recogniser(corpus_file: Path, model: Path | None = None) -> "Recogniser | Wh
         InputError: if a file is missing or damaged, or if a package is missing.
     """
     if model is not None and not model.is_dir() and str(model) == WHISPER:
-        return FasterWhisper(captions=_recogniser_of(corpus_file))
+        return FasterWhisper(captions=_captions_of(corpus_file))
     if model:
         if (model / WEIGHTS).is_file():
-            return FasterWhisper(model, captions=_recogniser_of(corpus_file))
+            return FasterWhisper(model, captions=_captions_of(corpus_file))
         return WhisperFolder(model) if (model / "config.json").is_file() else Recogniser(model)
     return _recogniser_of(corpus_file)
 
@@ -245,6 +245,13 @@ def _recogniser_of(corpus_file: Path) -> Recogniser:
     if not corpus_file.exists() and corpus_file.resolve() == cli.repository() / "data" / "cub.h5":
         return Recogniser(cli.repository() / SHIPPED)
     return Recogniser.from_captions(_training_captions(corpus_file), corpus_file.with_suffix(".recogniser"))
+
+
+def _captions_of(corpus_file: Path) -> Recogniser | None:
+    """What knows how the captions of a corpus go on, or those of the shipped model; None without pocketsphinx."""
+    with suppress(InputError):
+        return _recogniser_of(corpus_file) if corpus_file.exists() else Recogniser(cli.repository() / SHIPPED)
+    return None
 
 
 def _training_captions(corpus_file: Path) -> list[str]:
