@@ -14,8 +14,15 @@ class Api:
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
 
-    def speech(self, recording: str, seed: float = 0, force: bool = False) -> list[str]:
-        """Paint a recording: four PNG files, 64, 128, 256 and 512 px; without speech in it only by `force`."""
+    def speech(self, recording: str, seed: float = 0) -> list[str]:
+        """Paint a recording: four PNG files, 64, 128, 256 and 512 px."""
+        return self._hear(recording, seed)
+
+    def sound(self, recording: str, seed: float = 0) -> list[str]:
+        """Paint a recording as `speech` does, even if it holds none."""
+        return self._hear(recording, seed, force=True)
+
+    def _hear(self, recording: str, seed: float, *, force: bool = False) -> list[str]:
         try:
             if not recording:
                 raise InputError("recording: none given; give a file")

@@ -204,9 +204,9 @@ def _api(api: Api) -> None:
         recording = gr.Audio(type="filepath", label="recording")
         words = gr.Textbox(label="text")
         seed = gr.Number(0, label="seed")
-        force = gr.Checkbox(False, label="force")
         pictures = gr.File(label="pictures", file_count="multiple")
-        speech, text = gr.Button(), gr.Button()
+        speech, sound, text = gr.Button(), gr.Button(), gr.Button()
     public: dict[str, Any] = {**PAINTING, "api_visibility": "public"}
-    speech.click(api.speech, [recording, seed, force], pictures, api_name="paint", **public)
+    speech.click(api.speech, [recording, seed], pictures, api_name="paint", **public)
+    sound.click(api.sound, [recording, seed], pictures, api_name="paint_sound", **public)
     text.click(api.text, [words, seed], pictures, api_name="paint_text", **public)

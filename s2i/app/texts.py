@@ -42,7 +42,8 @@ client = Client("{address}")
 pictures = client.predict(handle_file("bird.wav"), 0, api_name="/paint")  # four PNG files; 0 chooses the noise
 ```
 
-`client.predict("a small yellow bird", 0, api_name="/paint_text")` paints a typed sentence. No server is needed from
+`client.predict("a small yellow bird", 0, api_name="/paint_text")` paints a typed sentence, and `/paint_sound` also what
+holds no speech. No server is needed from
 Python on this computer: `from s2i import SpeechToImage; SpeechToImage.load()("bird.wav").save("outputs", "bird")`.
 """
 COMPARE = """

@@ -100,6 +100,21 @@ def test_attention_adds_a_figure(run, wav, tmp_path):
     assert Image.open(out[-1]).width > 1000
 
 
+def test_what_holds_no_speech_is_told_and_painted_only_by_force(run, wav, tmp_path):
+    tone = wav.with_name("tone.wav")
+    soundfile.write(tone, 0.5 * np.sin(2 * np.pi * 440 * np.arange(2 * RATE) / RATE), RATE)
+    code, out, err = run(tone, wav)
+    assert code == 2
+    (line,) = err
+    assert str(tone) in line
+    assert "holds no speech" in line
+    assert "--force" in line
+    assert [Path(path).name for path in out] == [f"bird-{side}.png" for side in (8, 16, 32)]
+    code, out, err = run(tone, "--force")
+    assert (code, err) == (0, [])
+    assert Path(out[-1]).name == "tone-32.png"
+
+
 def spoil(kind, path, small):
     """Make `path` a recording that is bad in one way."""
     good = small.hum(300)

@@ -72,6 +72,14 @@ def test_a_recording_may_be_a_file_a_tensor_or_an_array_with_its_rate(model, wav
     assert np.abs(resampled - wanted).mean() < 3
 
 
+def test_what_holds_no_speech_is_painted_only_by_force(model):
+    paint = SpeechToImage.load(model)
+    noise = torch.randn(32_000, generator=torch.Generator().manual_seed(0)) / 10
+    with pytest.raises(InputError, match=r"recording: holds no speech, .* force=True"):
+        paint(noise)
+    assert len(paint(noise, force=True)) == 1
+
+
 def test_samples_are_numbered_in_their_files(model, wav, tmp_path):
     paths = SpeechToImage.load(model)(wav, samples=2).save(tmp_path, "a")
     assert [path.name for path in paths] == [f"a-{n}-{resolution}.png" for n in (1, 2) for resolution in (8, 16, 32)]
