@@ -1,5 +1,6 @@
 import json
 
+import numpy as np
 import pytest
 import soundfile
 
@@ -31,7 +32,7 @@ def test_it_learns_measures_and_writes_what_it_found(people, build_birds, tmp_pa
     found = tmp_path / "found" / "other" / "kettles"
     found.mkdir(parents=True)
     (tmp_path / "found" / "README").write_text("Kettles of a friend.")
-    soundfile.write(found / "one.wav", 0.5 * nonspeech.wind(__import__("numpy").random.default_rng(0), 2.0), 16_000)
+    soundfile.write(found / "one.wav", 0.5 * nonspeech.wind(np.random.default_rng(0), 2.0), 16_000)
     corpus = build_birds(tmp_path / "birds.h5", drawn_pictures=48, short_side=32)
     words = f"--ravdess {people} --corpus {corpus} --people 10 --captions 4 --sounds 6 --steps 200 --hidden 8"
     words += f" --found {tmp_path / 'found'} --output {tmp_path / 'out'}"

@@ -11,6 +11,7 @@ from PIL import Image
 from attngan.runtime import checkpoint
 from attngan.runtime.training_options import HALF, SINGLE
 from datasets import audio
+from datasets.errors import InputError
 from s2i import SpeechToImage
 from s2i.model import model_folder
 from tests.helpers import refused
