@@ -14,6 +14,7 @@ from attngan.networks.attention import masked_softmax
 from attngan.networks.condition import DIMENSION, Condition, concatenate
 from attngan.runtime import checkpoint
 from datasets import audio, speech_activity
+from datasets.declip import declip
 from datasets.errors import InputError
 from s2i.model import whisper_front
 
@@ -130,7 +131,9 @@ class SpeechEncoder(nn.Module):
         """
         if self.front == "whisper":
             return whisper_front.shared()(wave)
-        return audio.log_mel(wave if self.front == "utterance" else speech_activity.levelled(wave))
+        if self.front == "speech":
+            wave = speech_activity.levelled(declip(wave))
+        return audio.log_mel(wave)
 
     def listen(self, mels: Tensor, mask: Tensor) -> speech_activity.Speech:
         """Normalised features of log-mels [B, T, 40] with mask [B, T], as the encoder was trained on."""
