@@ -1,9 +1,7 @@
-"""Recordings that were too loud for their microphone: what was cut off is drawn again, as the speech around it wants."""
+"""Recordings that were too loud for their microphone: what was cut off is drawn again, as the rest of it suggests."""
 
 import numpy as np
 import torch
-from scipy.interpolate import CubicSpline
-from scipy.linalg import LinAlgError, solve_toeplitz, solveh_banded
 from torch import Tensor
 
 NEAR = 0.999  # of the peak, above which a sample counts as cut off if its neighbour is, too
@@ -23,6 +21,8 @@ def declip(wave: Tensor) -> Tensor:
     lost = _cut_off(samples)
     if lost.mean() < LEAST or lost.all():
         return wave
+    from scipy.interpolate import CubicSpline  # few recordings need it
+
     peak = np.abs(samples).max()
     sign = np.sign(samples[lost])
 
@@ -59,6 +59,8 @@ def _cut_off(samples: np.ndarray) -> np.ndarray:
 
 def _predicted(samples: np.ndarray, lost: np.ndarray) -> np.ndarray:
     """A window [n] with those of its samples that are `lost` [n] as a linear prediction of all of it wants them."""
+    from scipy.linalg import LinAlgError, solve_toeplitz, solveh_banded
+
     places = np.flatnonzero(lost)
     if not len(places) or lost.mean() > FULL or len(samples) <= 2 * ORDER:
         return samples

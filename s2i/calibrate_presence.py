@@ -30,7 +30,7 @@ class PresenceConfig:
     """Units of the network."""
     steps: int = 500
     """Of training."""
-    false_alarms: float = 0.25
+    false_alarms: float = 0.1
     """Percent of the speech learnt from, heard by networks that did not learn from who speaks, that is called none."""
     seed: int = 0
     """Of everything random."""

@@ -13,6 +13,7 @@ from s2i.evaluation.presence_sounds import CONDITIONS, PresenceOptions, Sounds, 
 from s2i.model.speech_presence import SpeechPresence
 
 FOLDS = 4
+CHANGED = 2  # times that each recording is learnt from under another condition, besides its own
 FOUND = "README"  # in the folder of recordings that were found: where they come from
 
 
@@ -52,8 +53,8 @@ def calibrate(config: PresenceOptions, path: Path) -> dict[str, Any]:
     learnt = Sounds()
     for wave, kind, group, speech in recordings(config, learnt=True):
         generator = torch.Generator().manual_seed(config.seed + len(learnt.kinds))
-        for condition, version in (("clean", wave), ("changed", changed(wave, generator))):
-            learnt.add(version, speech=speech, kind=kind, group=group, condition=condition)
+        for version in (wave, *(changed(wave, generator) for _ in range(CHANGED))):
+            learnt.add(version, speech=speech, kind=kind, group=group)
     network = fit(learnt, hidden=config.hidden, steps=config.steps, seed=config.seed)
     network.threshold += threshold(learnt, config)
     about = {"options": {k: v.name if isinstance(v, Path) else v for k, v in vars(config).items()}, **environment()}

@@ -7,6 +7,7 @@ from typing import Protocol, TypeAlias
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from datasets import audio, channels, distort, nonspeech, ravdess, voices
@@ -16,6 +17,7 @@ from s2i.model.speech_presence import features
 
 ACTORS_LEARNT = 16  # of the 24 of RAVDESS; the others measure
 SECONDS = (0.6, 8.0)  # of sounds without speech
+STRETCH = (0.4, 2.5)  # of what is learnt from a part alone
 Change: TypeAlias = Callable[[Tensor, torch.Generator], Tensor]
 CONDITIONS: dict[str, Change] = {
     "clean": lambda wave, _: wave,
@@ -25,7 +27,6 @@ CONDITIONS: dict[str, Change] = {
     "8 kHz mu-law": lambda wave, _: channels.mu_law(wave),
     "clipped by 12 dB": lambda wave, _: channels.clip(wave, 12.0),
     "-60 dB": lambda wave, _: channels.faint(wave),
-    "mp3, 32 kbit/s": lambda wave, _: channels.codec(wave, "mp3", 32.0),
     "silence, 2 s each side": lambda wave, g: channels.pad(wave, 2.0, 2.0, None, g),
 }
 """In which speech is measured."""
@@ -48,34 +49,31 @@ class PresenceOptions(Protocol):
 
 @dataclass
 class Sounds:
-    """Features of N recordings, some under several conditions.
+    """Features of N recordings.
 
     Attributes:
         features: N times [F].
         speech: N times whether it is speech.
         kinds: N times what it is.
         groups: N times who speaks, or what sounds: never in two folds.
-        conditions: N times one of `CONDITIONS`, or how it was changed for training.
     """
 
     features: list[Tensor] = field(default_factory=list)
     speech: list[bool] = field(default_factory=list)
     kinds: list[str] = field(default_factory=list)
     groups: list[str] = field(default_factory=list)
-    conditions: list[str] = field(default_factory=list)
 
     def __getitem__(self, rows: np.ndarray) -> "Sounds":
         """Some of them, by a mask [N]."""
         chosen = np.flatnonzero(rows)
         return Sounds(**{name: [values[row] for row in chosen] for name, values in vars(self).items()})
 
-    def add(self, wave: Tensor, *, speech: bool, kind: str, group: str, condition: str) -> None:
+    def add(self, wave: Tensor, *, speech: bool, kind: str, group: str) -> None:
         """Look at one recording [N], 16 kHz."""
         self.features.append(features(wave))
         self.speech.append(speech)
         self.kinds.append(kind)
         self.groups.append(group)
-        self.conditions.append(condition)
 
 
 def people(root: Path, learnt: bool, count: int, seed: int) -> Iterator[tuple[Tensor, str, str]]:
@@ -119,14 +117,28 @@ def found(folder: Path) -> Iterator[tuple[Tensor, str, str, bool]]:
                     continue
 
 
+def stretch(wave: Tensor, seconds: float, place: float) -> Tensor:
+    """A stretch of a recording [N], among those as loud as it is at least, at `place` from 0, the first, to 1."""
+    count, hop = round(seconds * audio.SAMPLE_RATE), audio.HOP
+    if len(wave) <= count:
+        return wave
+    power = F.pad(wave.square().double().cumsum(0), (1, 0))
+    loud = (power[count:] - power[:-count])[::hop] / count >= wave.square().mean()
+    able = loud.nonzero()[:, 0]
+    first = int(able[round(place * (len(able) - 1))]) * hop if len(able) else 0
+    return wave[first : first + count]
+
+
 def changed(wave: Tensor, generator: torch.Generator) -> Tensor:
     """A recording as it might have been made elsewhere, by chance."""
 
     def draw(low: float = 0.0, high: float = 1.0) -> float:
         return low + (high - low) * float(torch.rand((), generator=generator))
 
-    if draw() < 0.4:
-        wave = channels.room(wave, draw(0.15, 1.0), draw(-2, 10), generator)
+    if draw() < 0.5:
+        wave = stretch(wave, draw(*STRETCH), draw())
+    if draw() < 0.5:
+        wave = channels.room(wave, draw(0.15, 1.2), draw(-4, 10), generator)
     if draw() < 0.2:
         wave = channels.clip(wave, draw(3, 18))
     if draw() < 0.5:

@@ -53,6 +53,8 @@ def features(wave: Tensor) -> Tensor:
     loud = speech_activity.loudness(mels)
     level = speech_activity.speech_level(loud[None], torch.ones(1, len(loud), dtype=torch.bool))
     active = loud > level - ACTIVE_DB * speech_activity.DECIBEL
+    if not active.any():  # nothing is left of a constant
+        active = ~active
     places = active.nonzero()[:, 0]
     first, last = int(places[0]), int(places[-1]) + 1
     mels, loud, active = mels[first:last], loud[first:last], active[first:last]
