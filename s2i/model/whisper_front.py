@@ -8,7 +8,6 @@ from torch import Tensor
 
 from datasets import audio, speech_activity
 from datasets.files import sha256
-from s2i.model.whisper import load_model
 
 WIDTH = 384  # of tiny.en
 POOLED = 4  # of its frames of 20 ms, to those of 80 ms that the speech encoder works at
@@ -32,6 +31,8 @@ class WhisperFront:
     """
 
     def __init__(self, threads: int = 0) -> None:
+        from s2i.model.whisper import load_model  # whose imports take time, which other front ends need not wait for
+
         self._model, self._weights = load_model(None, threads)
 
     @functools.cached_property

@@ -203,7 +203,7 @@ def test_the_summary_tells_leads_from_leads_within_the_error():
         ({"resolution": 99}, ("--resolution 99", "8, 16, 32 px")),
         ({"noise_samples": 10_000}, ("--noise-samples 10000", "give fewer")),
         ({"evaluators": Path("none")}, (CLASSIFIER, "not found")),
-        ({"baselines": Path("none")}, ("attngan.safetensors", "not found")),
+        ({"baselines": Path("none")}, ("s2i_equal.safetensors", "not found")),
         ({"corpus": Path("none.h5")}, ("none.h5", "not found")),
     ],
 )
