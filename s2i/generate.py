@@ -90,7 +90,7 @@ def generate(config: GenerateConfig) -> int:
             pictures = session.paint(text, config.seed, samples=config.samples)
             _save(pictures, name_of(text.parts), config, seed=config.seed, words=text.parts)
         else:
-            heard = session.hear(description.wave, force=True)  # those without speech were left out
+            heard = session.hear(description.wave, force=config.force)
             for note in heard.notes:
                 print(f"note: {description.name}: {note}", file=sys.stderr)
             pictures = session.paint(heard, config.seed, samples=config.samples)

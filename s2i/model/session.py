@@ -107,13 +107,14 @@ class Session:
     def hear(self, wave: Tensor, title: str = "Your recording", text: str = "", *, force: bool = False) -> Description:
         """Samples [N] at 16 kHz as a description; `text` tells the words where they are known.
 
-        Where Whisper is installed, and the words are not known, a note tells what hardly is English.
+        Where Whisper is installed, and neither the words are known nor anything is forced, a note tells what hardly is
+        English.
 
         Raises:
             NoSpeechError: if they hold no speech, as far as can be told, unless it is to be painted by `force`.
         """
         heard = self.model.hear(wave, force=force)
-        note = None if text else spoken_language.note(wave)
+        note = None if text or force else spoken_language.note(wave)
         return Description(
             heard.condition,
             title,
