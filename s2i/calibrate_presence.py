@@ -32,6 +32,9 @@ class PresenceConfig:
     """Of training."""
     false_alarms: float = 0.1
     """Percent of the speech learnt from, heard by networks that did not learn from who speaks, that is called none."""
+    margin: float = 1.0
+    """How far below that, in log-odds, the threshold lies: microphones and people differ more than those learnt from,
+    and what is no speech mostly lies much lower."""
     seed: int = 0
     """Of everything random."""
     output: Path = Path("outputs/presence")
@@ -45,6 +48,7 @@ class PresenceConfig:
         cli.check_range("hidden", self.hidden, 1, 1000)
         cli.check_range("steps", self.steps, 10, 100_000)
         cli.check_range("false_alarms", self.false_alarms, 0, 10)
+        cli.check_range("margin", self.margin, 0, 20)
 
 
 def main(arguments: list[str]) -> None:

@@ -65,7 +65,10 @@ def calibrate(config: PresenceOptions, path: Path) -> dict[str, Any]:
 
 
 def threshold(learnt: Sounds, config: PresenceOptions) -> float:
-    """The score below which `false_alarms` percent of the speech lies, by networks that did not hear the group."""
+    """`margin` less than the score below which `false_alarms` percent of the speech lies.
+
+    By networks that did not hear the group that each recording is of.
+    """
     groups, index = np.unique(learnt.groups, return_inverse=True)
     fold_of = np.random.default_rng(config.seed).permutation(len(groups))[index] % FOLDS
     speech, scores = np.array(learnt.speech), []
@@ -73,7 +76,7 @@ def threshold(learnt: Sounds, config: PresenceOptions) -> float:
         part = fit(learnt[fold_of != fold], hidden=config.hidden, steps=config.steps, seed=config.seed + fold)
         heard = learnt[(fold_of == fold) & speech]
         scores.append(part(torch.stack(heard.features)).numpy())
-    return float(np.quantile(np.concatenate(scores), config.false_alarms / 100))
+    return float(np.quantile(np.concatenate(scores), config.false_alarms / 100)) - config.margin
 
 
 def measure(network: SpeechPresence, config: PresenceOptions) -> dict[str, Any]:

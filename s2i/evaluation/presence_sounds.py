@@ -44,6 +44,7 @@ class PresenceOptions(Protocol):
     hidden: int
     steps: int
     false_alarms: float
+    margin: float
     seed: int
 
 
