@@ -88,9 +88,6 @@ class GanConfig(TrainingOptions):
     """Weight of mode seeking: half of a batch's captions are painted twice, and are to differ; 0 paints each once."""
     diversity_of: str = "pixels"
     """What is to differ: pixels, or features that the image trunk sees, where bird and pose count more than light."""
-    reconstruction_weight: float = 0.0
-    """Weight of painting photographs again from the noise that an encoder finds in them (CVAE-GAN); it teaches shapes
-    and ties noise to pose and ground. Half of a batch is painted so."""
     consistency_weight: float = 0.0
     """Weight of how far each picture that trains, reduced, is from the one before. For stages on top of frozen ones."""
     learning_rate: float = 2e-4
@@ -149,8 +146,7 @@ class GanConfig(TrainingOptions):
                 f"--texture-width: the last picture of {2 * self.close_up} px has no close-up of {PATCH} px; give 0"
             )
         cli.check_range("discriminator_max_width", self.discriminator_max_width, 1, 8192)
-        weights = ("penalty", "damsm", "kl", "diversity", "reconstruction", "consistency")
-        for name in (f"{each}_weight" for each in weights):
+        for name in ("penalty_weight", "damsm_weight", "kl_weight", "diversity_weight", "consistency_weight"):
             cli.check_range(name, getattr(self, name), 0, 1000)
         for name in ("learning_rate", "discriminator_learning_rate"):
             cli.check_range(name, getattr(self, name), 1e-8, 1)
@@ -158,19 +154,9 @@ class GanConfig(TrainingOptions):
             cli.check_range("betas", value, 0, 0.9999)
         cli.check_range("final_rate", self.final_rate, 0, 1)
         cli.check_range("accumulate", self.accumulate, 1, self.batch_size // 2)
-        if self.twice and self.batch_size % 2:
-            raise InputError(
-                f"--batch-size {self.batch_size}: give an even number, or 0 for --diversity-weight and "
-                "--reconstruction-weight"
-            )
-        if self.reconstruction_weight and self.accumulate > 1:
-            raise InputError(f"--accumulate {self.accumulate}: give 1 where photographs are painted again")
+        if self.diversity_weight and self.batch_size % 2:
+            raise InputError(f"--batch-size {self.batch_size}: give an even number, or --diversity-weight 0")
         cli.check_range("grid_every", self.grid_every, 1)
-
-    @property
-    def twice(self) -> bool:
-        """Whether the first half of a batch's captions is painted twice, with two noises."""
-        return bool(self.diversity_weight or self.reconstruction_weight)
 
     @property
     def close_up(self) -> int:

@@ -1,7 +1,7 @@
 """One step of training the generator against its discriminators, for any caption encoder that is passed in."""
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,7 +12,6 @@ from attngan.evaluation.observer import Observer
 from attngan.networks.condition import CaptionEncoder, Condition
 from attngan.networks.generator import GeneratorOutput
 from attngan.networks.image_encoder import ImageEncoder, ImageFeatures, TrunkFeatures
-from attngan.networks.trunks import TimmTrunk
 from attngan.runtime import checkpoint
 from attngan.runtime.machine import ranks_of
 from attngan.runtime.optimisation import Ema, learning_rate, set_learning_rate
@@ -28,7 +27,6 @@ from attngan.training.gan_networks import (
     name_discriminators,
 )
 from attngan.training.picture_batches import close_ups, join_parts, pyramid, split_rows
-from attngan.training.reconstruction import NAT, Posterior, reconstruction_loss
 from datasets.loader import Batch, Loader, to_unit
 
 KIND = "gan"
@@ -46,15 +44,6 @@ class GeneratorInputs:
     def __getitem__(self, rows: Any) -> "GeneratorInputs":
         """Some of its rows."""
         return GeneratorInputs(self.condition[rows], self.species[rows], self.noise[rows], self.epsilon[rows])
-
-
-class Photographs(NamedTuple):
-    """N photographs that are painted again: pictures [N, 3, S, S], what the trunk sees in them, and the divergence of
-    the noise that was found in them."""
-
-    pictures: Tensor
-    maps: list[Tensor]
-    divergence: Tensor
 
 
 class GanJob:
@@ -86,11 +75,6 @@ class GanJob:
         for module in self.frozen:
             module.requires_grad_(False)
         self.weights = [parameter for parameter in self.generator.parameters() if parameter.requires_grad]
-        self.posterior: Posterior | None = None
-        if config.reconstruction_weight:
-            size = config.feature_size if isinstance(image.trunk, TimmTrunk) else image.trunk.size
-            self.posterior = Posterior(image.trunk, size=size, noise=self.generator.noise).to(self.device)
-            self.weights += list(self.posterior.parameters())
         self.optimizer = torch.optim.Adam(self.weights, lr=config.learning_rate, betas=config.betas, fused=True)
         self.ema = Ema(self.generator, half_life=config.ema_pictures)
         self.adversary = Adversary(
@@ -118,7 +102,6 @@ class GanJob:
         for module in self.frozen:
             module.eval()
         inputs, real_sentence = self._inputs(batch, draws)
-        photographs = None if self.posterior is None else self._find_noise(self.posterior, inputs, real[-1])
         rows_of_parts = split_rows(len(batch), config.accumulate)
         parts = [inputs[rows] for rows in rows_of_parts]
         outputs = [self._paint(part) for part in parts]
@@ -137,7 +120,7 @@ class GanJob:
             return values
         self.optimizer.zero_grad(set_to_none=True)
         for part, output in zip(parts, outputs, strict=True):
-            for name, value in self._learn(part, output, draws, photographs).items():
+            for name, value in self._learn(part, output, draws).items():
                 values[name] = values.get(name, 0) + value / len(parts)
         self.ranks.average_gradients(self.weights)
         self.optimizer.step()
@@ -154,20 +137,10 @@ class GanJob:
             condition = self.caption.encode(batch)
         condition = Condition(condition.sentence.float(), condition.words.float(), condition.mask)
         sentence, species = condition.sentence, batch.species
-        if self.config.twice:  # the first half of the captions twice, with two noises
+        if self.config.diversity_weight:  # the first half of the captions twice, with two noises
             twice = torch.arange(len(batch), device=self.device) % (len(batch) // 2)
             condition, species = condition[twice], species[twice]
         return GeneratorInputs(condition, species, noise, epsilon), sentence
-
-    def _find_noise(self, posterior: Posterior, inputs: GeneratorInputs, real: Tensor) -> Photographs:
-        """Give the second half of the inputs the noise that is found in the photographs of their captions."""
-        half = len(real) // 2
-        with self.fabric.autocast():
-            with torch.no_grad():
-                maps = posterior.maps(real[:half])
-            found = posterior(maps)
-        inputs.noise = torch.cat([inputs.noise[:half], found.sample(inputs.noise[half:])])
-        return Photographs(real[:half], maps, found.divergence())
 
     def _paint(self, inputs: GeneratorInputs) -> GeneratorOutput:
         """Paint a part of the batch; of several, the graph is computed again when gradients are, to save memory."""
@@ -190,18 +163,8 @@ class GanJob:
             judged[TEXTURE] = close_ups(pictures[-1], self.config.close_up, draws, self.ranks)
         return judged
 
-    def _learn(
-        self,
-        inputs: GeneratorInputs,
-        output: GeneratorOutput,
-        draws: torch.Generator,
-        photographs: Photographs | None = None,
-    ) -> dict[str, Tensor]:
-        """Gradients of the generator on one part of the batch, and its losses.
-
-        Args:
-            photographs: what the second half of the batch is to look like.
-        """
+    def _learn(self, inputs: GeneratorInputs, output: GeneratorOutput, draws: torch.Generator) -> dict[str, Tensor]:
+        """Gradients of the generator on one part of the batch, and its losses."""
         config, pictures = self.config, output.pictures
         with self.fabric.autocast():
             seen: list[TrunkFeatures] = []
@@ -216,17 +179,9 @@ class GanJob:
                 values["generator/damsm"] = damsm.detach()
             if config.diversity_weight:
                 apart = seen[0].pooled if config.diversity_of == "features" and seen else pictures[-1]
-                similarity = losses.mode_seeking_loss(*apart.chunk(2), *inputs.noise.detach().chunk(2))
+                similarity = losses.mode_seeking_loss(*apart.chunk(2), *inputs.noise.chunk(2))
                 total = total + config.diversity_weight * similarity
                 values["generator/alike"] = similarity.detach()
-            if photographs is not None and self.posterior is not None:
-                painted = pictures[-1][len(photographs.pictures) :]
-                away = reconstruction_loss(
-                    painted, photographs.pictures, self.posterior.maps(painted), photographs.maps
-                )
-                total = total + config.reconstruction_weight * (away + NAT * photographs.divergence)
-                values["generator/reconstruction"] = away.detach()
-                values["generator/nats"] = photographs.divergence.detach()
             if config.consistency_weight:
                 drift = losses.consistency_loss(pictures[max(0, config.freeze - 1) :])
                 total = total + config.consistency_weight * drift
@@ -259,15 +214,12 @@ class GanJob:
             "ema": self.ema.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "adversary": self.adversary.state_dict(),
-            **({} if self.posterior is None else {"posterior": self.posterior.state_dict()}),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take over what `state` gave."""
         self.generator.load_state_dict(state["generator"])
         self.ema.network.load_state_dict(state["ema"])
-        if self.posterior is not None:
-            self.posterior.load_state_dict(state["posterior"])
         checkpoint.load_optimizer(self.optimizer, state["optimizer"])
         self.adversary.load_state_dict(name_discriminators(state["adversary"], self.config.base))
 
