@@ -3,7 +3,7 @@
 import itertools
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -17,6 +17,7 @@ from datasets.recordings import Recording, read_each
 
 if TYPE_CHECKING:
     import numpy as np
+    from torch import Tensor
 
     from s2i.model.pipeline import Pictures
     from s2i.model.session import Session
@@ -129,9 +130,11 @@ def name_of(words: Iterable[str]) -> str:
 
 def _descriptions(config: GenerateConfig, failures: list[InputError]) -> "Iterator[Recording | str]":
     """What is to be painted, one after the other: what is said now, typed words, and recordings."""
-    check = None
+    check: Callable[[Tensor, str], None] | None = None
     if (config.microphone or config.recordings) and not config.force:
-        from s2i.model.speech_presence import check  # torch takes a second to import
+        from s2i.model import speech_presence  # torch takes a second to import
+
+        check = speech_presence.check
 
     if config.microphone:  # first, so that nobody waits for it
         from s2i.model import microphone

@@ -9,7 +9,8 @@ import torch.nn.functional as F
 
 from attngan.runtime.machine import environment
 from datasets import nonspeech
-from s2i.evaluation.presence_sounds import CONDITIONS, PresenceOptions, Sounds, changed, recordings
+from s2i.evaluation.presence_config import PresenceConfig
+from s2i.evaluation.presence_sounds import CONDITIONS, Sounds, changed, recordings
 from s2i.model.speech_presence import SpeechPresence
 
 FOLDS = 4
@@ -40,7 +41,7 @@ def fit(sounds: Sounds, *, hidden: int, steps: int, seed: int) -> SpeechPresence
     return network.eval().requires_grad_(False)
 
 
-def calibrate(config: PresenceOptions, path: Path) -> dict[str, Any]:
+def calibrate(config: path: Path) -> dict[str, Any]:
     """Learn, set the threshold, write the weights to `path`, and measure on voices and kinds that were not met.
 
     Returns:
@@ -64,7 +65,7 @@ def calibrate(config: PresenceOptions, path: Path) -> dict[str, Any]:
     return {**measure(network, config), "found": from_where, **about}
 
 
-def threshold(learnt: Sounds, config: PresenceOptions) -> float:
+def threshold(learnt: Sounds, config: PresenceConfig) -> float:
     """`margin` less than the score below which `false_alarms` percent of the speech lies.
 
     By networks that did not hear the group that each recording is of.
@@ -79,7 +80,7 @@ def threshold(learnt: Sounds, config: PresenceOptions) -> float:
     return float(np.quantile(np.concatenate(scores), config.false_alarms / 100)) - config.margin
 
 
-def measure(network: SpeechPresence, config: PresenceOptions) -> dict[str, Any]:
+def measure(network: SpeechPresence, config: PresenceConfig) -> dict[str, Any]:
     """How often speech is called none, and how often what is none is told, on what was not learnt from."""
     wrong: dict[str, dict[str, list[bool]]] = {}
     told: dict[str, list[bool]] = {}

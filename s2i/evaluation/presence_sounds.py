@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor
 from datasets import audio, channels, distort, nonspeech, ravdess, voices
 from datasets.corpus import Corpus
 from datasets.errors import InputError
+from s2i.evaluation.presence_config import PresenceConfig
 from s2i.model.speech_presence import features
 
 ACTORS_LEARNT = 16  # of the 24 of RAVDESS; the others measure
@@ -30,22 +31,6 @@ CONDITIONS: dict[str, Change] = {
     "silence, 2 s each side": lambda wave, g: channels.pad(wave, 2.0, 2.0, None, g),
 }
 """In which speech is measured."""
-
-
-class PresenceOptions(Protocol):
-    """What `calibrate` is told."""
-
-    ravdess: Path
-    corpus: Path
-    people: int
-    captions: int
-    sounds: int
-    found: Path | None
-    hidden: int
-    steps: int
-    false_alarms: float
-    margin: float
-    seed: int
 
 
 @dataclass
@@ -164,7 +149,7 @@ def changed(wave: Tensor, generator: torch.Generator) -> Tensor:
     return wave
 
 
-def recordings(config: PresenceOptions, *, learnt: bool) -> Iterator[tuple[Tensor, str, str, bool]]:
+def recordings(config: PresenceConfig, *, learnt: bool) -> Iterator[tuple[Tensor, str, str, bool]]:
     """Recordings with kind, group and whether they are speech: those to learn from, or those to measure on."""
     for wave, kind, group in people(config.ravdess, learnt, config.people // (1 if learnt else 2), config.seed):
         yield wave, kind, group, True

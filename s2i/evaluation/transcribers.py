@@ -94,7 +94,9 @@ def measure(config: TranscribersConfig) -> dict[str, Any]:
         raise InputError("voices: none of them is installed; install one, or name others")
     spoken = np.flatnonzero(np.isin(corpus.caption_picture, corpus.pictures_of("test")))
     chosen = np.random.default_rng(config.seed).permutation(spoken)
-    known, rows, spent = listeners(config.corpus), [], {}
+    known = listeners(config.corpus)
+    spent = dict.fromkeys(known, 0.0)
+    rows: list[dict[str, Any]] = []
     for number, voice in enumerate(able):
         captions = [corpus.captions[k] for k in chosen[number * config.captions :][: config.captions]]
         waves = [voices.synthesise(voice, caption, config.seed + k) for k, caption in enumerate(captions)]
@@ -105,7 +107,7 @@ def measure(config: TranscribersConfig) -> dict[str, Any]:
             for name, listener in known.items():
                 start = time.process_time()
                 words = [listener(sound) for sound in tqdm(sounds, desc=f"{voice.name}, {name}", file=sys.stderr)]
-                spent[name] = spent.get(name, 0.0) + time.process_time() - start
+                spent[name] += time.process_time() - start
                 rates[name] = spread(captions, words, config.seed)
             row = {"voice": voice.name, "engine": voice.engine, "use": voice.use, "condition": condition}
             rows.append({**row, "n": len(captions), "word_error_rate": rates})
