@@ -41,7 +41,7 @@ def fit(sounds: Sounds, *, hidden: int, steps: int, seed: int) -> SpeechPresence
     return network.eval().requires_grad_(False)
 
 
-def calibrate(config: path: Path) -> dict[str, Any]:
+def calibrate(config: PresenceConfig, path: Path) -> dict[str, Any]:
     """Learn, set the threshold, write the weights to `path`, and measure on voices and kinds that were not met.
 
     Returns:
