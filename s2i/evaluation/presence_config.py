@@ -28,9 +28,9 @@ class PresenceConfig:
     """Units of the network."""
     steps: int = 500
     """Of training."""
-    false_alarms: float = 0.1
+    false_alarms: float = 1.0
     """Percent of the speech learnt from, heard by networks that did not learn from who speaks, that is called none."""
-    margin: float = 1.0
+    margin: float = 0.0
     """How far below that, in log-odds, the threshold lies: microphones and people differ more than those learnt from,
     and what is no speech mostly lies much lower."""
     seed: int = 0
