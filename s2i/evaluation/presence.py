@@ -74,8 +74,10 @@ def threshold(learnt: Sounds, config: PresenceConfig) -> float:
     fold_of = np.random.default_rng(config.seed).permutation(len(groups))[index] % FOLDS
     speech, scores = np.array(learnt.speech), []
     for fold in range(FOLDS):
-        part = fit(learnt[fold_of != fold], hidden=config.hidden, steps=config.steps, seed=config.seed + fold)
         heard = learnt[(fold_of == fold) & speech]
+        if not heard.features:  # there are fewer speakers than folds
+            continue
+        part = fit(learnt[fold_of != fold], hidden=config.hidden, steps=config.steps, seed=config.seed + fold)
         scores.append(part(torch.stack(heard.features)).numpy())
     return float(np.quantile(np.concatenate(scores), config.false_alarms / 100)) - config.margin
 

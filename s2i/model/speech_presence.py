@@ -49,7 +49,7 @@ def features(wave: Tensor) -> Tensor:
     transform = audio.mel_transform(wave.device)
     spectra = transform.spectrogram(wave)
     mels = transform.mel_scale(spectra).T  # power
-    mels = mels.clamp(min=float(mels.max()) * 10 ** (-RANGE_DB / 10)).log()
+    mels = mels.clamp(min=max(1e-20, float(mels.max()) * 10 ** (-RANGE_DB / 10))).log()
     loud = speech_activity.loudness(mels)
     level = speech_activity.speech_level(loud[None], torch.ones(1, len(loud), dtype=torch.bool))
     active = loud > level - ACTIVE_DB * speech_activity.DECIBEL
@@ -93,7 +93,7 @@ def _modulation(mels: Tensor) -> Tensor:
 
 def _sharpness(power: Tensor) -> Tensor:
     """Of spectra [n, 257]: flatness, and the shares of power in the strongest lines."""
-    power = power[:, 3:] + 1e-12 * power.max()
+    power = power[:, 3:] + 1e-12 * power.max() + 1e-20
     flatness = power.log().mean(1) - power.mean(1).log()
     strongest = power.topk(8, 1).values / power.sum(1, keepdim=True)
     each = torch.stack([flatness / 3, strongest[:, :3].sum(1), strongest.sum(1)])

@@ -15,7 +15,9 @@ from s2i.model.whisper_front import PEAK
 SHORTEST = 2.0  # seconds; of less too little can be told
 AFTER = 100  # frames of 10 ms of silence that it hears after the end
 LONGEST = 60  # tokens
-UNSURE = -1.1  # mean natural log-probability of a token, below which it is no English
+UNSURE = -1.1
+"""Mean natural log-probability of a token, below which it is no English: of 77 clean recordings in English (RAVDESS and
+eighteen voices) none lies below, of 12 sentences in German, Spanish, French and Italian (SVOX Pico) nine."""
 NOTE = "this hardly sounds like English, the only language that was learnt; expect a bird by chance"
 
 
