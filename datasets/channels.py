@@ -9,6 +9,7 @@ from torch import Tensor
 from torchaudio import functional
 
 from datasets import audio, distort, speech_activity
+from datasets.declip import declip
 
 ROOM_SECONDS = (0.15, 0.8)  # until the echo is 60 dB down, in training
 DIRECT_DB = (-2.0, 10.0)  # direct sound over echo, in training
@@ -120,7 +121,7 @@ def vary(wave: Tensor, seed: int) -> Tensor:
     """A training recording as it might have been made elsewhere; `seed` decides.
 
     Half of them stay as they are, the others are in rooms, too loud, too faint, or went over a line or through a codec.
-    What it returns is levelled (`speech_activity.levelled`).
+    What it returns is declipped and levelled (`speech_activity.levelled`), as the speech encoder will hear it.
     """
     generator = torch.Generator().manual_seed(seed)
 
@@ -144,7 +145,7 @@ def vary(wave: Tensor, seed: int) -> Tensor:
             wave = next(line for share, line in lines if choice <= share)()
         if draw() < 0.1:
             wave = faint(wave)
-    return speech_activity.levelled(wave)
+    return speech_activity.levelled(declip(wave))
 
 
 def _within(wave: Tensor) -> Tensor:

@@ -41,6 +41,7 @@ from datasets.shard import SCHEMA, VERSION, Groups, Shard, Texts, locate, merge,
 Speakers: TypeAlias = Literal["all", "training", "held-out", "held-out voices", "held-out engines"]
 """All; those heard in training; those kept out of it, or of those the voices of engines of which others are heard, or
 those of engines of which none is."""
+LOG_MEL = "log-mel"
 Change: TypeAlias = Callable[[np.ndarray, int], np.ndarray]  # of a table's values, knowing the number of their file
 
 
@@ -71,12 +72,14 @@ def write(
     *,
     sources: dict[str, str],
     config: dict[str, Any],
+    width: int = audio.N_MELS,
 ) -> None:
     """Write a corpus; it appears under its name only when it is complete.
 
     Args:
         encoded_pictures: JPEG or PNG bytes in the order of `tables.picture_names`.
-        mels: one [T, 40] array a recording, in order; None to synthesise on the fly.
+        mels: one [T, 40] array a recording, in order, or [T, `width`] features of another front end, which `config`
+            then names as `front`; None to synthesise on the fly.
     """
     # Since HDF5 1.10 what a file says of its own layout has checksums.
     with replacing(path) as temporary, h5py.File(temporary, "w", libver=("v110", "v110")) as file:
@@ -107,12 +110,12 @@ def write(
         if pictures != len(tables.picture_names):
             raise ValueError(f"{pictures} pictures for {len(tables.picture_names)} names")
         if mels is not None:
-            _write_mels(file, mels, len(tables.recording_picture), temporary)
+            _write_mels(file, mels, len(tables.recording_picture), width, temporary)
         file.attrs["complete"] = True
 
 
-def _write_mels(file: h5py.File, mels: Iterable[np.ndarray], count: int, path: Path) -> None:
-    frames = Growing(file, "recordings/mel", (audio.N_MELS,), np.float16, chunk=512, path=path)
+def _write_mels(file: h5py.File, mels: Iterable[np.ndarray], count: int, width: int, path: Path) -> None:
+    frames = Growing(file, "recordings/mel", (width,), np.float16, chunk=512, path=path)
     offsets, sums = [0], []
     for row, mel in enumerate(mels):
         kept = mel.astype(np.float16)
@@ -181,6 +184,11 @@ class Corpus:
         self._offsets, self._sums = [each.offsets for each in rows], [each.sums for each in rows]
 
     @property
+    def front(self) -> str:
+        """What its recordings are kept as: log-mels, or the features of another front end."""
+        return str(self.config.get("front", LOG_MEL))
+
+    @property
     def identity(self) -> str:
         """What changes when a file of the corpus does."""
         files = [shard.path for shard in self._shards]
@@ -240,7 +248,10 @@ class Corpus:
         return len(self.mel(recording)) if offsets is None else int(offsets[row + 1] - offsets[row])
 
     def mel(self, recording: int) -> torch.Tensor:
-        """Log-mel of a recording, [T, 40] float32, not normalised; synthesised now if it is not stored."""
+        """Log-mel of a recording, [T, 40] float32, not normalised; synthesised now if it is not stored.
+
+        Where the corpus has another `front`, its features [T, W] instead.
+        """
         shard, row = locate(self._first_recording, recording)
         offsets = self._offsets[shard]
         if offsets is not None:

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from datasets import audio
 from datasets.augment import Whole, augment
 from datasets.captions import Vocabulary, pad
-from datasets.corpus import Corpus, Speakers
+from datasets.corpus import LOG_MEL, Corpus, Speakers
 from datasets.errors import InputError
 
 ROOM = 76 / 64  # AttnGAN: pictures are read at 76/64 of the size, and a random square of the size is cut out
@@ -142,7 +142,7 @@ class Loader:
         close_up: side of pieces of the pictures that are hardly enlarged, in px; 0 for none.
         words: the vocabulary, to get captions as words; `captions` says which of each picture: all, even or odd.
         speech: to get recordings; `speakers` says by whom: `corpus.Speakers`.
-        augment: random crops and mirroring, augmented recordings.
+        augment: random crops and mirroring, augmented recordings, where those are log-mels.
         position: pictures seen before, to go on from there.
         share: (number, count) of the process that gets its rows of every batch alone, where several train together;
             the rows are what they would be in the whole batch.
@@ -259,7 +259,7 @@ class Loader:
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Log-mels of `rows` of the recordings `chosen` for a whole batch, with their mask."""
         mels, mask = audio.stack_mels([self.corpus.mel(chosen[row]) for row in rows])
-        if self.augment and generator is not None:
+        if self.augment and generator is not None and self.corpus.front == LOG_MEL:
             whole = None
             if len(rows) < len(chosen):
                 lengths = torch.tensor([self.corpus.frames(recording) for recording in chosen])

@@ -1,7 +1,7 @@
 """The recordings that a command line names: found, told apart by name, and read one by one."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +29,9 @@ class Recording:
     wave: "Tensor"
 
 
-def read_each(paths: Iterable[Path], failures: list[InputError]) -> Iterator[Recording]:
+def read_each(
+    paths: Iterable[Path], failures: list[InputError], check: "Callable[[Tensor, str], None] | None" = None
+) -> Iterator[Recording]:
     """Read the recordings that a command line names, one after the other.
 
     What cannot be read is told on stderr at once, in a line of its own, and added to `failures`; the others follow.
@@ -37,6 +39,7 @@ def read_each(paths: Iterable[Path], failures: list[InputError]) -> Iterator[Rec
     Args:
         paths: files, and folders of them.
         failures: a list to add to; the command ends with code 2 if it holds any.
+        check: called with each recording [N] and its path; raises InputError of what is not wanted.
 
     Raises:
         InputError: if none are named.
@@ -53,7 +56,10 @@ def read_each(paths: Iterable[Path], failures: list[InputError]) -> Iterator[Rec
     for path, name in name_apart(files).items():
         wave = None
         with _noting(failures):
-            wave = audio.load(path)
+            loaded = audio.load(path)
+            if check is not None:
+                check(loaded, str(path))
+            wave = loaded
         if wave is not None:
             yield Recording(name, wave)
 

@@ -60,8 +60,9 @@ class Rows:
     def _check_offsets(self, shard: Shard, recordings: int) -> None:
         mel, offsets = shard.table("recordings/mel"), self.offsets
         assert offsets is not None
-        if mel.dtype != np.float16 or mel.shape[1:] != (audio.N_MELS,):
-            raise InputError(f"{shard.path}: recordings/mel: is not [F, {audio.N_MELS}] float16; {AGAIN}")
+        width = shard.config.get("width", audio.N_MELS)
+        if mel.dtype != np.float16 or mel.shape[1:] != (width,):
+            raise InputError(f"{shard.path}: recordings/mel: is not [F, {width}] float16; {AGAIN}")
         lengths = np.diff(offsets)
         bad = len(offsets) != recordings + 1 or offsets[0] != 0 or offsets[-1] > len(mel)
         if bad or (len(lengths) and not 0 < lengths.min() <= lengths.max() <= LONGEST):

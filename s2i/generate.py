@@ -3,7 +3,7 @@
 import itertools
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -17,6 +17,7 @@ from datasets.recordings import Recording, read_each
 
 if TYPE_CHECKING:
     import numpy as np
+    from torch import Tensor
 
     from s2i.model.pipeline import Pictures
     from s2i.model.session import Session
@@ -44,6 +45,8 @@ class GenerateConfig:
     replay: Path | None = None
     """The JSON that the page gives with a picture (scripts/app.sh), to paint that one again; name its recording too
     if it was spoken."""
+    force: bool = False
+    """Paint recordings that hold no speech, too: music, noise, a bird's song."""
     attention: bool = False
     """Draw as NAME-attention.png which segment of speech, or which word, painted which region (of the first sample)."""
     model: Path = Path("pretrained")
@@ -88,7 +91,10 @@ def generate(config: GenerateConfig) -> int:
             pictures = session.paint(text, config.seed, samples=config.samples)
             _save(pictures, name_of(text.parts), config, seed=config.seed, words=text.parts)
         else:
-            pictures = session.model(description.wave, samples=config.samples, seed=config.seed)
+            heard = session.hear(description.wave, force=config.force)
+            for note in heard.notes:
+                print(f"note: {description.name}: {note}", file=sys.stderr)
+            pictures = session.paint(heard, config.seed, samples=config.samples)
             _save(pictures, description.name, config, seed=config.seed)
     return 2 if failures else 0
 
@@ -124,13 +130,22 @@ def name_of(words: Iterable[str]) -> str:
 
 def _descriptions(config: GenerateConfig, failures: list[InputError]) -> "Iterator[Recording | str]":
     """What is to be painted, one after the other: what is said now, typed words, and recordings."""
+    check: Callable[[Tensor, str], None] | None = None
+    if (config.microphone or config.recordings) and not config.force:
+        from s2i.model import speech_presence  # torch takes a second to import
+
+        check = speech_presence.check
+
     if config.microphone:  # first, so that nobody waits for it
         from s2i.model import microphone
 
-        yield Recording(microphone.name(), microphone.record())
+        spoken = Recording(microphone.name(), microphone.record())
+        if check is not None:
+            check(spoken.wave, "--microphone")
+        yield spoken
     yield from config.text
     if config.recordings:
-        yield from read_each(config.recordings, failures)
+        yield from read_each(config.recordings, failures, check)
 
 
 def _open(config: GenerateConfig) -> "Session":

@@ -31,6 +31,8 @@ class MorphConfig:
     """Rows, each with noise of its own, which is the same along the row."""
     resolution: int = 256
     """Side in px of each picture."""
+    force: bool = False
+    """Paint recordings that hold no speech, too: music, noise, a bird's song."""
     seed: int = 0
     """Chooses the noise; the same seed gives the same pictures."""
     here: ClassVar[tuple[str, ...]] = ("output",)
@@ -68,6 +70,8 @@ def draw(config: MorphConfig) -> "Image.Image":
     import numpy as np  # these take a second to import, which --help need not wait for
     from PIL import Image
 
+    from datasets import audio
+    from s2i.model import speech_presence
     from s2i.model.pipeline import SpeechToImage, morph
 
     model = SpeechToImage.load(config.model)
@@ -77,7 +81,10 @@ def draw(config: MorphConfig) -> "Image.Image":
             f"--resolution {config.resolution}: the model paints {', '.join(map(str, resolutions))} px; "
             "choose one of these"
         )
-    one, other = (model.hear(recording).condition for recording in config.recordings)
+    if not config.force:
+        for recording in config.recordings:
+            speech_presence.check(audio.load(recording), str(recording))
+    one, other = (model.hear(recording, force=True).condition for recording in config.recordings)
     width = config.resolution + GAP
     canvas = np.full((config.samples * width - GAP, config.steps * width - GAP, 3), 255, np.uint8)
     for column in range(config.steps):

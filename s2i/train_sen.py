@@ -5,9 +5,11 @@ from pathlib import Path
 
 from attngan.training.damsm_config import DamsmTrainingConfig
 from datasets import cli
+from datasets.errors import InputError
 from datasets.files import require_file
 
-FRONTS = ("speech", "utterance")
+FRONTS = ("speech", "utterance", "whisper")
+MAKER = "python -m s2i.whisper_features"
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,9 @@ class SenConfig(DamsmTrainingConfig):
     """Side in px that pictures are seen at in training; 0 for the size of DAMSM's trunk. A smaller one has fewer
     regions and costs less; DAMSM must have been trained at it."""
     front: str = "speech"
-    """speech: hears what is said and nothing of pauses; utterance: normalises over all frames, silence included."""
+    """speech: hears what is said and nothing of pauses; utterance: normalises over all frames, silence included;
+    whisper: the frozen encoder of Whisper tiny.en listens first (requirements-whisper.txt), whose features
+    `python -m s2i.whisper_features` keeps as a corpus of their own. Its own training saw text."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -103,10 +107,11 @@ def train(config: SenConfig) -> Path:
     from s2i.model.speech_encoder import SPEECH_KIND, SpeechEncoder, load_speech_encoder, start_from
 
     require_file(config.damsm, "DAMSM", maker="scripts/train_damsm.sh")
+    words = _check_corpus(config)
     image, about = encoders.load_image_encoder(config.damsm)
     teacher = None
     weights = (config.teacher_weight, config.teacher_words_weight, config.transcript_weight)
-    if any(weights) and about["caption"] == "text" and _has_words(config.corpus):
+    if any(weights) and about["caption"] == "text" and words:
         teacher = damsm.Teacher(*encoders.load_text_encoder(config.damsm), *weights)
     retrieval.tell_if_untested(config.corpus, speech=True)
     torch.manual_seed(config.seed)
@@ -140,13 +145,26 @@ def train(config: SenConfig) -> Path:
     return best
 
 
-def _has_words(path: Path) -> bool:
-    """Whether the corpus knows the words of every recording that trains; one of own recordings need not."""
+def _check_corpus(config: SenConfig) -> bool:
+    """Whether the corpus knows the words of every recording that trains; one of own recordings need not.
+
+    Raises:
+        InputError: if its recordings are not kept as the front end wants them.
+    """
     import numpy as np
 
     from datasets.corpus import Corpus
 
-    corpus = Corpus(path)
+    corpus = Corpus(config.corpus)
+    if (corpus.front == "whisper") != (config.front == "whisper"):
+        raise InputError(
+            f"--front {config.front}: {config.corpus} keeps its recordings as {corpus.front}; "
+            + (
+                f"make a corpus with {MAKER} --corpus {config.corpus}"
+                if config.front == "whisper"
+                else "give a corpus of log-mels, or --front whisper"
+            )
+        )
     spoken = corpus.recording_caption[np.isin(corpus.recording_picture, corpus.pictures_of("train"))]
     corpus.close()
     return bool((spoken >= 0).all())

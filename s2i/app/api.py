@@ -16,10 +16,17 @@ class Api:
 
     def speech(self, recording: str, seed: float = 0) -> list[str]:
         """Paint a recording: four PNG files, 64, 128, 256 and 512 px."""
+        return self._hear(recording, seed)
+
+    def sound(self, recording: str, seed: float = 0) -> list[str]:
+        """Paint a recording as `speech` does, even if it holds none."""
+        return self._hear(recording, seed, force=True)
+
+    def _hear(self, recording: str, seed: float, *, force: bool = False) -> list[str]:
         try:
             if not recording:
                 raise InputError("recording: none given; give a file")
-            return self._paint(self.backend.session.hear(recordings.read(recording)), seed)
+            return self._paint(self.backend.session.hear(recordings.read(recording), force=force), seed)
         except (InputError, OSError) as error:
             raise gr.Error(sentence(error), print_exception=False) from error
         finally:

@@ -11,7 +11,7 @@ from s2i.model.session import Description
 
 
 class CompareHandlers:
-    """Paints the three ways side by side."""
+    """Paints the ways side by side."""
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
@@ -24,7 +24,10 @@ class CompareHandlers:
         sample: int,
         progress: gr.Progress = gr.Progress(),  # noqa: B008 (how gradio wants it)
     ) -> tuple[str, str]:
-        """One recording three ways: direct, by way of the words that were recognised, and of those that were said."""
+        """One recording painted directly, by way of the words that were recognised, and of those that were said.
+
+        Where Whisper is installed, what it recognises is a way of its own.
+        """
         try:
             if described is None or described.wave is None:
                 raise InputError("compare: needs one recording; record something, or let a sentence be said for you")
@@ -36,17 +39,19 @@ class CompareHandlers:
             ways: list[tuple[str, str, Description | None, str]] = [
                 ("Direct", "from the sound, no words", described, "")
             ]
-            for title, words, missing in (
-                ("Transcribed", heard, "the recogniser understood nothing"),
-                ("Typed", said, "type below what was really said"),
-            ):
+            written = [("Transcribed", heard, "the recogniser understood nothing")]
+            whispered = self.backend.session.whisper_words(described.wave)
+            if whispered is not None:
+                written.append(("Transcribed by Whisper", whispered, "Whisper understood nothing"))
+            written.append(("Typed", said, "type below what was really said"))
+            for title, words, missing in written:
                 try:
                     read = self.backend.session.read(words) if words else None
                     ways.append((title, f"“{words}”" if words else missing, read, ""))
                 except (InputError, OSError) as error:
                     ways.append((title, f"“{words[:100]}”", None, sentence(error)))
             for number, (title, words, way, remark) in enumerate(ways):
-                progress(0.25 * (number + 1), desc=f"painting: {title.lower()}")
+                progress((number + 1) / (len(ways) + 1), desc=f"painting: {title.lower()}")
                 picture = (
                     None if way is None else self.backend.session.paint(way, whole_seed(seed), sample - 1).stages[-1][0]
                 )
@@ -57,8 +62,8 @@ class CompareHandlers:
                 if self.backend.matcher is None
                 else f"The held-out judge compares with {known}."
             )
-            line = f"The same noise ({whole_seed(seed)}) three times. {judge}"
-            return view.cards(parts), view.status(line)
+            line = f"The same noise ({whole_seed(seed)}) each time. {judge}"
+            return view.cards(parts, "three" if len(parts) == 3 else "four"), view.status(line)
         except (InputError, OSError) as error:
             return "", view.status(sentence(error), bad=True)
 

@@ -131,7 +131,7 @@ def _noise() -> SimpleNamespace:
 def _compared() -> SimpleNamespace:
     gr.Markdown(texts.COMPARE)
     said = gr.Textbox(label="What was really said, if you know it", elem_id="said", info=texts.SAID)
-    button = gr.Button("Compare the three ways", elem_id="compare-button")
+    button = gr.Button("Compare the ways", elem_id="compare-button")
     status = gr.HTML("", elem_id="compared-status")
     return SimpleNamespace(said=said, button=button, status=status, cards=gr.HTML("", apply_default_css=False))
 
@@ -205,7 +205,8 @@ def _api(api: Api) -> None:
         words = gr.Textbox(label="text")
         seed = gr.Number(0, label="seed")
         pictures = gr.File(label="pictures", file_count="multiple")
-        speech, text = gr.Button(), gr.Button()
+        speech, sound, text = gr.Button(), gr.Button(), gr.Button()
     public: dict[str, Any] = {**PAINTING, "api_visibility": "public"}
     speech.click(api.speech, [recording, seed], pictures, api_name="paint", **public)
+    sound.click(api.sound, [recording, seed], pictures, api_name="paint_sound", **public)
     text.click(api.text, [words, seed], pictures, api_name="paint_text", **public)

@@ -12,7 +12,13 @@ from s2i.app import view
 from s2i.app.backend import NO_RECORDING, Backend, any_seed, joined, sentence, whole_seed
 from s2i.model.pipeline import Pictures
 from s2i.model.session import Description, Words
+from s2i.model.speech_presence import NoSpeechError
 
+NO_SPEECH = (
+    "recording: holds no speech, as far as can be told (music, noise and songs of birds are none); "
+    "record a spoken description, or press Paint to paint it all the same"
+)
+MOST_REFUSED = 1000  # people whose recordings are remembered
 Shown = tuple[Any, Any, Any, Any, Any]  # viewer, status, description, seed, what was said
 
 
@@ -21,6 +27,7 @@ class PaintHandlers:
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
+        self._refused: dict[str, str] = {}  # the recording without speech of each person
 
     def new_recording(
         self, path: str | None, at_once: bool, seed: float, sample: int, keep: bool, request: gr.Request
@@ -37,9 +44,17 @@ class PaintHandlers:
         def describe() -> Description:
             if not path:
                 raise InputError(f"recording: none given; {NO_RECORDING}")
-            self.backend.uploads.use(str(request.session_hash), path)
+            person = str(request.session_hash)
+            self.backend.uploads.use(person, path)
             self.backend.uploads.sweep()
-            return self.backend.session.hear(recordings.read(path))
+            wave, again = recordings.read(path), self._refused.pop(person, None) == path
+            try:
+                return self.backend.session.hear(wave, force=again)
+            except NoSpeechError as error:
+                if len(self._refused) >= MOST_REFUSED:
+                    self._refused.clear()
+                self._refused[person] = path
+                raise InputError(NO_SPEECH) from error
 
         yield from self._paint(describe, seed, sample, keep)
 

@@ -42,11 +42,12 @@ client = Client("{address}")
 pictures = client.predict(handle_file("bird.wav"), 0, api_name="/paint")  # four PNG files; 0 chooses the noise
 ```
 
-`client.predict("a small yellow bird", 0, api_name="/paint_text")` paints a typed sentence. No server is needed from
-Python on this computer: `from s2i import SpeechToImage; SpeechToImage.load()("bird.wav").save("outputs", "bird")`.
+`client.predict("a small yellow bird", 0, api_name="/paint_text")` paints a typed sentence, and `/paint_sound` also a
+recording that holds no speech. No server is needed from Python on this computer: `from s2i import SpeechToImage;
+SpeechToImage.load()("bird.wav").save("outputs", "bird")`.
 """
 COMPARE = """
-One recording, painted three ways with the same noise: from the sound, by way of the words that a recogniser understood,
+One recording, painted with the same noise: from the sound, by way of the words that each recogniser understood,
 and by way of the words that were said.
 """
 DOWNLOAD = """

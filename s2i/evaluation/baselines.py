@@ -45,13 +45,17 @@ OTHERS = {
     "s2i": "direct, the shipped model",
     "s2i_first": "direct, the model that was shipped before",
     "transcribe": "recording to words, then the AttnGAN of the row attngan",
+    "transcribe_whisper": "the same by Whisper tiny.en, whose hypotheses the captions help to choose among",
 }
+TRANSCRIBED = ("transcribe", "transcribe_whisper")
+"""Rows that paint what a recogniser understands, with the generator of the row attngan."""
 NAMES = (
     "real",
     "stackgan",
     "stackgan_speech",
     "attngan",
     "transcribe",
+    "transcribe_whisper",
     "s2i",
     "s2i_first",
     "s2i_equal",

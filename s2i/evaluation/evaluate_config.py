@@ -59,7 +59,8 @@ class EvaluateConfig:
     """Whether the first class of those bird weights is a background that is left out, as in StackGAN's own."""
     recogniser: Path | None = None
     """Recogniser of the row transcribe: a folder with one, or with Whisper, or `whisper`, which
-    requirements-whisper.txt installs; by default learnt from the corpus."""
+    requirements-whisper.txt installs. By default one is learnt from the corpus, and where Whisper is installed, it has
+    the row transcribe_whisper."""
     work: Path = Path("outputs/evaluation")
     """Folder of results so far: the same command goes on from them."""
     output: Path | None = None

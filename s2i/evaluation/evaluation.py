@@ -1,5 +1,6 @@
 """One evaluation: every model paints the same captions, and the same evaluators look at the pictures."""
 
+import functools
 import os
 import sys
 from collections.abc import Callable
@@ -27,10 +28,10 @@ from s2i.evaluation.cache import Cache
 from s2i.evaluation.evaluate_config import EvaluateConfig
 from s2i.evaluation.evaluation_set import EvaluationSet
 from s2i.evaluation.models import ComparedModel
-from s2i.evaluation.transcripts import transcribe
+from s2i.evaluation.transcripts import Listener, listeners, transcribe
 from s2i.model.model_folder import DAMSM, SPEECH
 from s2i.model.speech_encoder import load_speech_encoder
-from s2i.model.transcribe import recogniser, word_error_rate
+from s2i.model.transcribe import word_error_rate
 
 CHUNK = 256  # pictures between two results that are kept
 BATCH = 32  # pictures looked at together
@@ -95,11 +96,25 @@ class Evaluation:
         }
 
     @cached_property
-    def transcripts(self) -> list[str]:
-        """The words that the recogniser understands of the samples' recordings."""
-        config, samples = self.config, self.samples
-        listener = recogniser(config.corpus, config.recogniser)
-        return transcribe(self.corpus, samples.recordings, listener, self.cache.folder / TRANSCRIPTS)
+    def listeners(self) -> dict[str, Listener]:
+        """Who listens, for each row that is transcribed."""
+        return listeners(self.config.corpus, self.config.recogniser)
+
+    @functools.cache  # noqa: B019 (an evaluation lives as long as the program)
+    def transcripts(self, name: str) -> list[str]:
+        """The words that the recogniser of a row understands of the samples' recordings."""
+        recordings = self.samples.recordings
+        return transcribe(self.corpus, recordings, self.listeners[name], self.cache.folder / TRANSCRIPTS)
+
+    @property
+    def names(self) -> list[str]:
+        """The rows that are asked for and can be made."""
+        wanted = self.config.names
+        lacking = [name for name in wanted if name in baselines.TRANSCRIBED and name not in self.listeners]
+        for name in lacking:
+            print(f"warning: no row {name}: its recogniser is not installed, or --recogniser chose another",
+                  file=sys.stderr)  # fmt: skip
+        return [name for name in wanted if name not in lacking]
 
     def model(self, name: str) -> ComparedModel:
         """The model of a row."""
@@ -115,7 +130,7 @@ class Evaluation:
     def pictures(self, name: str, model: ComparedModel, draw: int, rows: Tensor) -> Tensor:
         """What the model of a row paints of some samples, [N, 3, S, S], with the noise of `draw`, the same for all."""
         samples, config = self.samples, self.config
-        texts = self.transcripts if name == "transcribe" else samples.captions
+        texts = self.transcripts(name) if name in baselines.TRANSCRIBED else samples.captions
         condition = model.encode([texts[row] for row in rows], lambda: samples.mels(rows))
         return model.paint(condition, samples.seeds(rows, config.seed, draw), config.resolution)[-1]
 
@@ -133,7 +148,9 @@ class Evaluation:
 
     def look_at_pictures(self, name: str, model: ComparedModel) -> "list[Looked]":
         """What is seen in what the model of a row paints, for each draw."""
-        identity = {"model": model.identity, **({"words": str(self.transcripts)} if name == "transcribe" else {})}
+        identity = {"model": model.identity}
+        if name in baselines.TRANSCRIBED:
+            identity["words"] = str(self.transcripts(name))
         return [
             self._look(name, {**identity, "draw": draw}, partial(self.pictures, name, model, draw))
             for draw in range(self.config.draws)
@@ -187,8 +204,8 @@ class Evaluation:
             row["observer"]["r_precision"] = observer.match(
                 observed, samples.captions, samples.species, seed=config.seed
             )
-        if name == "transcribe":
-            row["word_error_rate"] = word_error_rate(samples.captions, self.transcripts)
+        if name in baselines.TRANSCRIBED:
+            row["word_error_rate"] = word_error_rate(samples.captions, self.transcripts(name))
         return row
 
     def table(self) -> dict[str, Any]:
@@ -198,7 +215,7 @@ class Evaluation:
             encoder.read(self.samples.captions)
             for encoder in (self.evaluators.matcher, self.evaluators.held_out_matcher)
         )
-        return {name: self.row(name, matched, judged, real) for name in self.config.names}
+        return {name: self.row(name, matched, judged, real) for name in self.names}
 
     def retrieval(self) -> dict[str, dict[str, float]]:
         """How well the encoders find test photographs, without any painting."""

@@ -11,7 +11,7 @@ from attngan.networks.condition import Condition
 from attngan.networks.generator import load_generator
 from attngan.runtime.training_options import SINGLE
 from datasets.files import sha256
-from s2i.evaluation.baselines import TRAINED
+from s2i.evaluation.baselines import TRAINED, TRANSCRIBED
 from s2i.model.model_folder import DAMSM, GENERATOR, SPEECH
 from s2i.model.speech_encoder import load_speech_encoder
 
@@ -60,6 +60,10 @@ class ComparedModel:
             return self._speech_encoder.hear(mels())
         return encoders.encode_captions(self._text_encoder, self._vocabulary, captions)
 
+    def log_mel(self, wave: Tensor) -> Tensor:
+        """The log-mel [T, 40] of a recording [N], 16 kHz, as the model wants it, if it takes speech."""
+        return self._speech_encoder.log_mel(wave)
+
     def paint(self, condition: Condition, seeds: Sequence[Sequence[int]], resolution: int) -> list[Tensor]:
         """Paint N captions with the noise of N seeds: for each stage up to `resolution` [N, 3, S, S] in [-1, 1].
 
@@ -76,7 +80,7 @@ class ComparedModel:
 def load(
     name: str, *, model: Path, baselines: Path, device: torch.device = CPU, precision: str = SINGLE
 ) -> ComparedModel:
-    """The model of a row; of `transcribe` it is that of `attngan`, which reads what was recognised.
+    """The model of a row; of those of `TRANSCRIBED` it is that of `attngan`, which reads what was recognised.
 
     Args:
         model: folder of the shipped model.
@@ -86,7 +90,7 @@ def load(
     Raises:
         InputError: if a file is missing, damaged, or something else.
     """
-    source = "attngan" if name == "transcribe" else name
+    source = "attngan" if name in TRANSCRIBED else name
     generator = model / GENERATOR if source == "s2i" else baselines / f"{source}.safetensors"
     row = TRAINED.get(source)
     speech = row is None or row.condition == "speech"

@@ -10,28 +10,31 @@ import torch
 from torch import Tensor
 
 from attngan.evaluation import scores
-from datasets import audio, distort
+from datasets import distort
 from datasets.errors import InputError
+from s2i.evaluation.baselines import TRANSCRIBED
 from s2i.evaluation.evaluation import TRANSCRIPTS, Evaluation
 from s2i.evaluation.evaluation_set import EvaluationSet
 from s2i.evaluation.models import BATCH, ComparedModel
-from s2i.evaluation.noise_figure import label
-from s2i.evaluation.transcripts import Waves, transcribe, wave_of
-from s2i.model.transcribe import recogniser, word_error_rate
+from s2i.evaluation.noise_figure import RATES, label, paths_of
+from s2i.evaluation.transcripts import Waves, listeners, transcribe, wave_of
+from s2i.model.transcribe import word_error_rate
 
 HEARD = "heard voices"
+DIRECT = "s2i_equal"
 
 
 def measure(evaluation: Evaluation) -> list[dict[str, Any]]:
-    """R-precision of both paths and word error rate under every condition, in percent.
+    """R-precision of all paths and word error rates under every condition, in percent.
 
-    Both paths get the same distorted recordings and the same noise vectors. The judge, which neither was trained with,
+    The direct path is `DIRECT`, whose generator saw as many pictures as that of the others, `baselines.TRANSCRIBED`.
+    All get the same distorted recordings and the same noise vectors. The judge, which neither was trained with,
     compares pictures with the captions as they were written; the scores of the draws are averaged.
 
     Returns:
-        [{"condition", "level", "s2i": {"mean", "std"}, "transcribe": {"mean", "std"}, "word_error_rate"}], in the order
-        of `distort.CONDITIONS`; last, if the corpus has both kinds of voices, clean recordings of the same captions in
-        voices that training heard.
+        [{"condition", "level", NAME: {"mean", "std"} of each path, `RATES` of each that is transcribed}], in the
+        order of `distort.CONDITIONS`; last, if the corpus has both kinds of voices, clean recordings of the same
+        captions in voices that training heard.
 
     Raises:
         InputError: for a missing or damaged corpus, weights or recogniser, a missing package, a corpus of recordings
@@ -40,11 +43,12 @@ def measure(evaluation: Evaluation) -> list[dict[str, Any]]:
     config, corpus = evaluation.config, evaluation.corpus
     samples = EvaluationSet.of(corpus, config.noise_samples, config.seed, option="noise-samples")
     wave_of(corpus, int(samples.recordings[0]))  # what cannot be done should show before the work
-    paths = [evaluation.model(name) for name in ("s2i", "transcribe")]
-    for model in paths:
+    direct, reader = (evaluation.model(name) for name in (DIRECT, TRANSCRIBED[0]))
+    for model in (direct, reader):
         model.generator.stages_to(config.resolution)
     judge = evaluation.evaluators.held_out_matcher
-    listener = recogniser(config.corpus, config.recogniser)
+    known = listeners(config.corpus, config.recogniser)
+    paths = {DIRECT: direct, **dict.fromkeys(known, reader)}
     cases = [(condition, level, samples) for condition, level in distort.CONDITIONS]
     if corpus.evaluation_speakers == "held-out":
         with suppress(InputError):  # test pictures need not have recordings in both kinds of voices
@@ -53,23 +57,27 @@ def measure(evaluation: Evaluation) -> list[dict[str, Any]]:
     waves, rows = Waves(corpus, config.seed), []
     for condition, level, spoken in cases:
         distortion = "clean" if condition == HEARD else condition
-        words = transcribe(
-            corpus,
-            spoken.recordings,
-            listener,
-            evaluation.cache.folder / TRANSCRIPTS,
-            condition=distortion,
-            level=level,
-            seed=config.seed,
-        )
-        mels = [audio.log_mel(waves(int(recording), distortion, level)) for recording in spoken.recordings]
+        words = {
+            name: transcribe(
+                corpus,
+                spoken.recordings,
+                listener,
+                evaluation.cache.folder / TRANSCRIPTS,
+                condition=distortion,
+                level=level,
+                seed=config.seed,
+            )
+            for name, listener in known.items()
+        }
+        mels = [direct.log_mel(waves(int(each), distortion, level)) for each in spoken.recordings]
         sentences = judge.read(spoken.captions)
         row: dict[str, Any] = {"condition": condition, "level": level}
-        for name, model in zip(("s2i", "transcribe"), paths, strict=True):
-            draws = [_paint(evaluation, model, spoken, mels, words, draw) for draw in range(config.draws)]
+        for name, model in paths.items():
+            texts = words.get(name, spoken.captions)
+            draws = [_paint(evaluation, model, spoken, mels, texts, draw) for draw in range(config.draws)]
             each = [scores.match(vectors, sentences, spoken.species, seed=config.seed) for vectors in draws]
             row[name] = {value: float(np.mean([score[value] for score in each])) for value in ("mean", "std")}
-        rows.append({**row, "word_error_rate": word_error_rate(spoken.captions, words)})
+        rows.append({**row, **{RATES[name]: word_error_rate(spoken.captions, words[name]) for name in known}})
         print(_line(rows[-1]), file=sys.stderr, flush=True)
     return rows
 
@@ -92,13 +100,15 @@ def _paint(
 
 
 def summary(cases: Sequence[dict[str, Any]]) -> str:
-    """The scores, a line for each condition, and then who is ahead where."""
+    """The scores, a line for each condition, and then where the direct path or the better of the others is ahead."""
 
     def named(is_wanted: Callable[[float, float], bool]) -> str:
         names = []
         for each in cases:
-            ahead = each["s2i"]["mean"] - each["transcribe"]["mean"]
-            error = (each["s2i"]["std"] ** 2 + each["transcribe"]["std"] ** 2) ** 0.5
+            direct, *others = (each[name] for name in paths_of(cases))
+            rival = max(others, key=lambda score: score["mean"])
+            ahead = direct["mean"] - rival["mean"]
+            error = (direct["std"] ** 2 + rival["std"] ** 2) ** 0.5
             if is_wanted(ahead, error):
                 names.append(f"{_name(each)} ({ahead:+.1f}{'' if abs(ahead) > error else ', within the error'})")
         return "; ".join(names) or "nothing"
@@ -118,6 +128,9 @@ def _name(each: dict[str, Any]) -> str:
 
 
 def _line(each: dict[str, Any]) -> str:
-    direct, transcribed = (f"{each[name]['mean']:5.1f} ± {each[name]['std']:.1f}" for name in ("s2i", "transcribe"))
-    rate = each["word_error_rate"]
-    return f"{_name(each):14} direct {direct}   transcribed {transcribed}   word error rate {rate:5.1f} %"
+    parts = []
+    for name in paths_of([each]):
+        rate = each.get(RATES.get(name, ""))
+        wrong = "" if rate is None else f" ({rate:.1f} % of words wrong)"
+        parts.append(f"{name} {each[name]['mean']:5.1f} ± {each[name]['std']:.1f}{wrong}")
+    return f"{_name(each):14} " + "   ".join(parts)

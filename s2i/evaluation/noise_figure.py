@@ -9,9 +9,15 @@ from datasets.files import replacing
 if TYPE_CHECKING:  # names in annotations only; the library takes a second to import
     from matplotlib.axes import Axes
 
-DIRECT, TRANSCRIBED, WORDS = "#0072B2", "#D55E00", "#444444"  # of Okabe and Ito (2008), told apart by colour-blind eyes
+DIRECT, SPHINX, WHISPER = "#0072B2", "#D55E00", "#009E73"  # of Okabe and Ito (2008), told apart by colour-blind eyes
 FAINT, INK = "#8a8a8a", "#222222"
-PATHS = (("s2i", "direct, from the sound", DIRECT, "o"), ("transcribe", "from recognised words", TRANSCRIBED, "s"))
+PATHS = {  # name, colour and marker
+    "s2i": ("direct, from the sound (the shipped model)", DIRECT, "o"),
+    "s2i_equal": ("direct, from the sound", DIRECT, "o"),
+    "transcribe": ("from recognised words", SPHINX, "s"),
+    "transcribe_whisper": ("from words by Whisper", WHISPER, "D"),
+}
+RATES = {"transcribe": "word_error_rate", "transcribe_whisper": "word_error_rate_whisper"}  # of those with words
 DOTS_PER_INCH = 150
 PLACES = {"clean": "clean", "heard voices": "heard\nvoices", "telephone": "phone\nline"}  # the column without a level
 COLUMNS = {"white": "white noise", "babble": "babble of other voices", "rate": "speed of speech", "": "other"}
@@ -24,6 +30,11 @@ def label(condition: str, level: float | None) -> str:
     if level is None:
         return condition
     return f"{condition} ×{level:g}" if condition == "rate" else f"{condition} {level:g} dB"
+
+
+def paths_of(cases: Sequence[dict[str, Any]]) -> list[str]:
+    """The paths that were measured."""
+    return [name for name in PATHS if all(name in each for each in cases)]
 
 
 def draw(cases: Sequence[dict[str, Any]], path: str | Path) -> None:
@@ -44,17 +55,17 @@ def draw(cases: Sequence[dict[str, Any]], path: str | Path) -> None:
     )
     for column, kind in enumerate(COLUMNS):
         _draw_column(rows[0][column], rows[1][column], cases, kind)
-    top = max(each[name]["mean"] + each[name]["std"] for each in cases for name, *_ in PATHS)
+    top = max(each[name]["mean"] + each[name]["std"] for each in cases for name in paths_of(cases))
     rows[0][0].set_ylim(0, 1.15 * max(top, 2 * CHANCE))
-    rows[1][0].set_ylim(0, 1.08 * max(10.0, *(each["word_error_rate"] for each in cases)))
+    wrong = [each[rate] for each in cases for rate in RATES.values() if rate in each]
+    rows[1][0].set_ylim(0, 1.08 * max(10.0, *wrong))
     rows[0][0].set_ylabel("R-precision, %", color=INK)
     rows[1][0].set_ylabel("word error rate, %", color=INK)
     rows[0][0].annotate(
         "chance", (0.03, CHANCE), (0, 2), ("axes fraction", "data"), "offset points", fontsize=8, color=FAINT
     )
     handles, names = rows[0][0].get_legend_handles_labels()
-    below, words = rows[1][0].get_legend_handles_labels()
-    figure.legend(handles + below, names + words, loc="outside upper center", ncols=3, frameon=False, fontsize=10)
+    figure.legend(handles, names, loc="outside upper center", ncols=3, frameon=False, fontsize=10)
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png", dpi=DOTS_PER_INCH)
 
@@ -64,7 +75,10 @@ def _draw_column(above: "Axes", below: "Axes", cases: Sequence[dict[str, Any]], 
     shown, ticks = _places(cases, kind)
     places = [place for place, _ in shown]
     line = "-" if kind else "none"  # the others are no scale
-    for shift, (name, title, colour, marker) in zip((-1, 1), PATHS, strict=True):
+    paths = paths_of(cases)
+    for place_of_path, name in enumerate(paths):
+        title, colour, marker = PATHS[name]
+        shift = place_of_path - (len(paths) - 1) / 2
         aside = 0.06 * shift if kind != "rate" else 0.006 * shift  # so that error bars do not hide each other
         above.errorbar(
             [place + aside for place in places],
@@ -79,8 +93,10 @@ def _draw_column(above: "Axes", below: "Axes", cases: Sequence[dict[str, Any]], 
             capsize=3,
             label=title,
         )
-    rates = [each["word_error_rate"] for _, each in shown]
-    below.plot(places, rates, color=WORDS, marker="D", markersize=5, linestyle=line, linewidth=2, label="words wrong")
+    for name in (name for name in paths if name in RATES):
+        _, colour, marker = PATHS[name]
+        wrong = [each[RATES[name]] for _, each in shown]
+        below.plot(places, wrong, color=colour, marker=marker, markersize=5, linestyle=line, linewidth=2)
     above.axhline(CHANCE, color=FAINT, linestyle=(0, (4, 3)), linewidth=1)
     above.set_title(COLUMNS[kind], fontsize=11, color=INK)
     below.set_xticks(list(ticks), list(ticks.values()))

@@ -9,6 +9,7 @@ from datasets import cli
 from datasets.errors import InputError
 from datasets.files import require_file, write_text
 from datasets.json_file import read_json
+from s2i.evaluation.noise_figure import PATHS, RATES, paths_of
 
 BEGIN = "<!-- results: made by python -m s2i.evaluation.results pretrained/results.json -->"
 END = "<!-- end of results -->"
@@ -79,11 +80,16 @@ def as_text(figures: dict[str, Any]) -> str:
 
 def noise_as_markdown(figures: dict[str, Any]) -> str:
     """Direct against transcribed, condition by condition."""
-    lines = ["| condition | direct | transcribed | word error rate, % |", "|---|---|---|---|"]
-    for each in figures.get("noise", []):
+    cases = figures.get("noise", [])
+    paths = paths_of(cases)
+    rates = {name: RATES[name] for name in paths if name in RATES}
+    titles = [PATHS[name][0] for name in paths] + [f"words wrong, {PATHS[name][0]}, %" for name in rates]
+    lines = ["| condition | " + " | ".join(titles) + " |", "|---" * (len(titles) + 1) + "|"]
+    for each in cases:
         level = "" if each["level"] is None else f" {each['level']:g}"
-        scores = [f"{each[name]['mean']:.1f} ± {each[name]['std']:.1f}" for name in ("s2i", "transcribe")]
-        lines.append(f"| {each['condition']}{level} | {' | '.join(scores)} | {each['word_error_rate']:.1f} |")
+        scores = [f"{each[name]['mean']:.1f} ± {each[name]['std']:.1f}" for name in paths]
+        scores += [f"{each[rate]:.1f}" for rate in rates.values()]
+        lines.append(f"| {each['condition']}{level} | {' | '.join(scores)} |")
     return "\n".join(lines)
 
 

@@ -16,7 +16,9 @@ from datasets import distort, files, voices
 from datasets.corpus import Corpus
 from datasets.errors import InputError
 from datasets.json_file import parse_json
-from s2i.model.transcribe import ABOUT, Recogniser, WhisperFolder
+from s2i.evaluation.baselines import TRANSCRIBED
+from s2i.model.transcribe import WHISPER, WhisperFolder, recogniser
+from s2i.model.whisper import packaged_folder
 
 Listener: TypeAlias = Callable[[Tensor], str]
 
@@ -39,6 +41,22 @@ def wave_of(corpus: Corpus, recording: int) -> Tensor:
             "give a corpus whose captions are spoken by voices, such as that of scripts/prepare_cub.sh"
         )
     return voices.synthesise(voices.by_name(name), corpus.captions[caption], int(corpus.recording_seed[recording]))
+
+
+def listeners(corpus_file: Path, model: Path | None = None) -> dict[str, Listener]:
+    """Who listens, for each of the rows `baselines.TRANSCRIBED`.
+
+    Args:
+        model: as for `transcribe.recogniser`; one that is named listens alone. Without it there are two: CMU Sphinx
+            and, where it is installed, Whisper.
+
+    Raises:
+        InputError: if a file is missing or damaged, or if a package is missing.
+    """
+    found: dict[str, Listener] = {TRANSCRIBED[0]: recogniser(corpus_file, model)}
+    if model is None and packaged_folder() is not None:
+        found[TRANSCRIBED[1]] = recogniser(corpus_file, Path(WHISPER))
+    return found
 
 
 class Waves:
@@ -160,8 +178,6 @@ def _identity_of_corpus(corpus: Corpus) -> str:
 
 def _identity_of_listener(listener: Listener) -> str:
     """Of what it learnt."""
-    if isinstance(listener, Recogniser):
-        return files.sha256(listener.folder / ABOUT)[:16]
     if isinstance(listener, WhisperFolder):
         digest = hashlib.sha256()
         for value in listener._model.state_dict().values():

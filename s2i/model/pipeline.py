@@ -17,6 +17,7 @@ from attngan.runtime.training_options import SINGLE
 from datasets import audio
 from datasets.errors import InputError
 from datasets.files import replacing
+from s2i.model import speech_presence
 from s2i.model.model_folder import GENERATOR, SPEECH, ModelFolder
 from s2i.model.speech_encoder import SpeechEncoder, load_speech_encoder
 
@@ -128,7 +129,9 @@ class SpeechToImage:
             )
         return cls(encoder, generator, place, precision=precision)
 
-    def __call__(self, recording: audio.AnyRecording, *, samples: int = 1, seed: int = 0) -> Pictures:
+    def __call__(
+        self, recording: audio.AnyRecording, *, samples: int = 1, seed: int = 0, force: bool = False
+    ) -> Pictures:
         """Paint what `recording` says, `samples` times.
 
         The same recording, seed and sample give the same pixels on the same machine, however many samples are asked.
@@ -137,20 +140,27 @@ class SpeechToImage:
             recording: in any form that `datasets.any_recording.waveform` takes.
             samples: from 1 to 100.
             seed: at least 0.
+            force: paint what holds no speech as well, as far as can be told: music, noise, a bird's song.
 
         Raises:
-            InputError: if the recording is not one, or too short, too long or silent, or a number is out of range.
+            InputError: if the recording is not one, too short, too long or silent, or without speech, or a number is
+                out of range.
         """
         _check_numbers(samples, seed)
-        heard = self.hear(recording)
+        heard = self.hear(recording, force=force)
         painted = self.paint(heard.condition, samples=samples, seed=seed)
         return dataclasses.replace(painted, segments=heard.segments, log_mel=heard.log_mel)
 
     @torch.inference_mode()
-    def hear(self, recording: audio.AnyRecording) -> EncodedRecording:
+    def hear(self, recording: audio.AnyRecording, *, force: bool = False) -> EncodedRecording:
         """Encode `recording`, which is as for a call and gives the same errors, without painting it."""
-        mel = self.encoder.log_mel(audio.waveform(recording))
-        return EncodedRecording(self.encoder.hear([mel]), self.encoder.spans(mel), mel.numpy())
+        wave = audio.waveform(recording)
+        if not force:
+            name = str(recording) if isinstance(recording, str | Path) else "recording"
+            speech_presence.check(wave, name, "give a spoken description, or force=True to paint it")
+        mel = self.encoder.log_mel(wave)
+        shown = audio.log_mel(wave) if self.encoder.front == "whisper" else mel
+        return EncodedRecording(self.encoder.hear([mel]), self.encoder.spans(mel), shown.numpy())
 
     def paint(
         self, condition: Condition, *, samples: int = 1, seed: int = 0, first: int = 0, stages: int | None = None

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -14,12 +14,13 @@ from torch import Tensor
 from attngan.networks.condition import Condition
 from datasets import voices
 from datasets.errors import InputError
-from s2i.model import replay
+from s2i.model import replay, spoken_language
 from s2i.model.model_folder import ModelFolder
 from s2i.model.pipeline import Pictures, SpeechToImage, morph
 from s2i.model.replay import PaintingFile, Source
 from s2i.model.text_reader import TextReader, check_text
 from s2i.model.transcribe import Recogniser
+from s2i.model.whisper import FasterWhisper, packaged_folder
 
 VOICE = "espeak-us"
 Words = list[tuple[str, float, float]]
@@ -94,9 +95,26 @@ class Session:
     def _recogniser(self) -> Recogniser:
         return Recogniser(self.folder / "recogniser")
 
-    def hear(self, wave: Tensor, title: str = "Your recording", text: str = "") -> Description:
-        """Samples [N] at 16 kHz as a description; `text` tells the words where they are known."""
-        heard = self.model.hear(wave)
+    @cached_property
+    def _whisper(self) -> FasterWhisper | None:
+        if packaged_folder() is None:
+            return None
+        captions = None
+        with suppress(InputError):  # it hears without them, too
+            captions = self._recogniser
+        return FasterWhisper(captions=captions)
+
+    def hear(self, wave: Tensor, title: str = "Your recording", text: str = "", *, force: bool = False) -> Description:
+        """Samples [N] at 16 kHz as a description; `text` tells the words where they are known.
+
+        Where Whisper is installed, and neither the words are known nor anything is forced, a note tells what hardly is
+        English.
+
+        Raises:
+            NoSpeechError: if they hold no speech, as far as can be told, unless it is to be painted by `force`.
+        """
+        heard = self.model.hear(wave, force=force)
+        note = None if text or force else spoken_language.note(wave)
         return Description(
             heard.condition,
             title,
@@ -105,6 +123,7 @@ class Session:
             segments=heard.segments,
             log_mel=heard.log_mel,
             waves=(wave,),
+            notes=() if note is None else (note,),
         )
 
     def read(self, text: str) -> Description:
@@ -126,7 +145,7 @@ class Session:
         check_text(text)
         text = " ".join(text.split())
         read = self.reader(text)  # refuses what is no English, which a voice would spell
-        described = self.hear(voices.synthesise(voices.by_name(voice), text, 0), text, text)
+        described = self.hear(voices.synthesise(voices.by_name(voice), text, 0), text, text, force=True)
         return replace(described, notes=tuple(replace(read, left_out=0).notes))  # a voice says all of it
 
     def between(self, one: Description, other: Description, share: float) -> Description:
@@ -171,6 +190,10 @@ class Session:
         """
         return self._recogniser.timed(wave)
 
+    def whisper_words(self, wave: Tensor) -> str | None:
+        """What Whisper understands, helped by the captions of the recogniser; None where Whisper is not installed."""
+        return None if self._whisper is None else self._whisper(wave)
+
     def about(self, described: Description, pictures: Pictures, seed: int, sample: int) -> PaintingFile:
         """How `pictures` were painted, to paint them again."""
         return PaintingFile(
@@ -204,7 +227,7 @@ class Session:
             if source.text:
                 described.append(self.read(source.text))
             elif source.speech in by_checksum:
-                described.append(self.hear(by_checksum[source.speech]))
+                described.append(self.hear(by_checksum[source.speech], force=True))
             elif waves:
                 raise InputError(
                     f"{waves[0][0]}: is not the recording that this picture was painted from; give that one"

@@ -14,13 +14,15 @@ from attngan.networks.attention import masked_softmax
 from attngan.networks.condition import DIMENSION, Condition, concatenate
 from attngan.runtime import checkpoint
 from datasets import audio, speech_activity
+from datasets.declip import declip
 from datasets.errors import InputError
+from s2i.model import whisper_front
 
 if TYPE_CHECKING:  # a name in annotations only; the module takes a second to import
     from datasets.loader import Batch
 
 
-FRONTS = ("utterance", "speech")
+FRONTS = ("utterance", "speech", "whisper")
 GROUP = 32  # recordings computed together
 
 
@@ -63,7 +65,8 @@ class SpeechEncoder(nn.Module):
         dropout: of the frames that are pooled.
         dilations: of the residual convolutions at 12.5 Hz, one each.
         front: "speech" hears what is said and nothing of pauses (`speech_activity.speech`); "utterance", as the first
-            trained encoders did, normalises over all frames, of which silence is a part.
+            trained encoders did, normalises over all frames, of which silence is a part; "whisper" takes what Whisper's
+            frozen encoder makes of what is said (`whisper_front.WhisperFront`) for log-mels.
     """
 
     def __init__(
@@ -93,14 +96,16 @@ class SpeechEncoder(nn.Module):
         }
         self.front = front
         self.segments, self.segment_frames = segments, segment_frames
-        self.convs = nn.ModuleList(
-            [
+        first = (
+            [MaskedConv(whisper_front.WIDTH, hidden, 5)]  # which comes at 12.5 Hz
+            if front == "whisper"
+            else [
                 MaskedConv(audio.N_MELS, width, 9, stride=4),
                 MaskedConv(width, width, 5),
                 MaskedConv(width, hidden, 5, stride=2),
-                *[MaskedConv(hidden, hidden, 5, dilation=dilation) for dilation in dilations],
             ]
         )
+        self.convs = nn.ModuleList([*first, *[MaskedConv(hidden, hidden, 5, dilation=each) for each in dilations]])
         self.dropout = nn.Dropout(dropout)
         self.attention = nn.Sequential(nn.Linear(hidden, 128), nn.Tanh(), nn.Linear(128, hidden))
         self.to_sentence = nn.Linear(hidden, dimension)
@@ -119,14 +124,24 @@ class SpeechEncoder(nn.Module):
         return Condition(sentence, self.to_segments(pooled).transpose(1, 2), segment_mask)
 
     def log_mel(self, wave: Tensor) -> Tensor:
-        """The log-mel [T, 40] of a recording [N], 16 kHz, as this encoder wants it."""
-        return audio.log_mel(wave if self.front == "utterance" else speech_activity.levelled(wave))
+        """The log-mel [T, 40] of a recording [N], 16 kHz, as this encoder wants it, or its front's features [T, W].
+
+        Raises:
+            InputError: if its front needs a package that is missing.
+        """
+        if self.front == "whisper":
+            return whisper_front.shared()(wave)
+        if self.front == "speech":
+            wave = speech_activity.levelled(declip(wave))
+        return audio.log_mel(wave)
 
     def listen(self, mels: Tensor, mask: Tensor) -> speech_activity.Speech:
         """Normalised features of log-mels [B, T, 40] with mask [B, T], as the encoder was trained on."""
         if self.front == "speech":
             return speech_activity.speech(mels.float(), mask)
         frames = torch.arange(mels.shape[1], device=mels.device).expand(len(mels), -1)
+        if self.front == "whisper":
+            return speech_activity.Speech(mels[..., : whisper_front.WIDTH].float(), mask, frames)
         return speech_activity.Speech(audio.normalise(mels, mask), mask, frames)
 
     def _pool(self, states: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -150,14 +165,22 @@ class SpeechEncoder(nn.Module):
         return math.prod(conv.stride for conv in self.convs if isinstance(conv, MaskedConv))
 
     def spans(self, mel: Tensor) -> list[tuple[float, float]]:
-        """The stretch of time of each segment, in seconds, of a log-mel [T, 40]; pauses belong to what is before."""
+        """The stretch of time of each segment, in seconds, of a log-mel [T, 40]; pauses belong to what is before.
+
+        A log-mel, or what else `log_mel` gives.
+        """
         heard = self.listen(mel[None], torch.ones(1, len(mel), dtype=torch.bool, device=mel.device))
         count = heard.mask.shape[1]
         length = torch.tensor([-(-count // self.stride)])
         edges = segment_edges(length, self.segment_count(length))[0] * self.stride
-        places = [*heard.frames[0].tolist(), len(mel)]
-        bounds = [round(places[min(int(edge), count)] / audio.FRAMES_PER_SECOND, 2) for edge in edges]
-        return list(pairwise([*bounds[:-1], len(mel) / audio.FRAMES_PER_SECOND]))
+        if self.front == "whisper":
+            times = mel[:, whisper_front.WIDTH].tolist()
+            end = round(times[-1] + whisper_front.STEP, 2)
+        else:
+            times = [frame / audio.FRAMES_PER_SECOND for frame in heard.frames[0].tolist()]
+            end = len(mel) / audio.FRAMES_PER_SECOND
+        bounds = [round([*times, end][min(int(edge), count)], 2) for edge in edges]
+        return list(pairwise([*bounds[:-1], end]))
 
     def encode(self, batch: "Batch") -> Condition:
         """The condition of a batch's recordings."""
@@ -172,7 +195,17 @@ class SpeechEncoder(nn.Module):
         return self._encode(stacked.to(device), mask.to(device))
 
     def _encode(self, mels: Tensor, mask: Tensor) -> Condition:
-        """As a call; recordings of like length are computed together, which saves padding."""
+        """As a call; recordings of like length are computed together, which saves padding.
+
+        Raises:
+            InputError: if they are not what `log_mel` gives.
+        """
+        wanted = whisper_front.WIDTH + 1 if self.front == "whisper" else audio.N_MELS
+        if mels.shape[2] != wanted:
+            raise InputError(
+                f"recordings: have {mels.shape[2]} features a frame, the speech encoder of front {self.front} wants "
+                f"{wanted}; give a corpus made for it ({whisper_front.MAKER} makes those of front whisper)"
+            )
         lengths = mask.sum(1)
         order = lengths.argsort(stable=True)
         parts = []

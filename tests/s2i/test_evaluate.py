@@ -191,7 +191,7 @@ def test_other_weights_are_scored_anew(setting, small):
 
 
 def test_the_transcribing_row_paints_what_was_heard(setting, monkeypatch):
-    monkeypatch.setattr("s2i.evaluation.evaluation.recogniser", lambda *_: "listener")
+    monkeypatch.setattr("s2i.evaluation.evaluation.listeners", lambda *_: {"transcribe": "listener"})
 
     def hear(corpus, recordings, listener, *_, **__):
         assert listener == "listener"
@@ -311,7 +311,7 @@ def test_evaluation_paints_what_a_user_gets(setting, place):
 
 
 def test_the_largest_pictures_and_noise_alone(setting, monkeypatch, capsys):
-    monkeypatch.setattr("s2i.evaluation.noise.recogniser", lambda *_: "listener")
+    monkeypatch.setattr("s2i.evaluation.noise.listeners", lambda *_: {"transcribe": "listener"})
     monkeypatch.setattr("s2i.evaluation.noise.transcribe", lambda c, r, *_, **__: ["a red bird" for _ in r])
     monkeypatch.setattr("datasets.distort.CONDITIONS", (("clean", None), ("white", 0.0)))
     evaluate.main(words({**setting, "models": "", "noise_samples": 4, "full_size": 8, "grid": 4}))

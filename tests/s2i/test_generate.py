@@ -15,7 +15,7 @@ from datasets import cli, recordings
 from datasets.errors import InputError
 from s2i import generate
 from s2i.app import recording
-from s2i.model import microphone, model_folder
+from s2i.model import microphone, model_folder, speech_presence
 from s2i.model.session import Session
 
 RATE = 16_000
@@ -98,6 +98,21 @@ def test_attention_adds_a_figure(run, wav, tmp_path):
     assert code == 0
     assert out[-1] == str(tmp_path / "out" / "bird-attention.png")
     assert Image.open(out[-1]).width > 1000
+
+
+def test_what_holds_no_speech_is_told_and_painted_only_by_force(run, wav, tmp_path):
+    tone = wav.with_name("tone.wav")
+    soundfile.write(tone, 0.5 * np.sin(2 * np.pi * 440 * np.arange(2 * RATE) / RATE), RATE)
+    code, out, err = run(tone, wav)
+    assert code == 2
+    (line,) = err
+    assert str(tone) in line
+    assert "holds no speech" in line
+    assert "--force" in line
+    assert [Path(path).name for path in out] == [f"bird-{side}.png" for side in (8, 16, 32)]
+    code, out, err = run(tone, "--force")
+    assert (code, err) == (0, [])
+    assert Path(out[-1]).name == "tone-32.png"
 
 
 def spoil(kind, path, small):
@@ -355,14 +370,15 @@ def test_a_seed_that_is_no_number_is_refused(run, seed):
     assert "--seed" in err[0]
 
 
-def test_the_model_is_read_and_checked_once(run, talking, wav, monkeypatch):
+def test_the_model_is_read_and_checked_once(run, talking, wav, small, monkeypatch):
     descriptions = {name: {} for name in ("speech.safetensors", "generator.safetensors")}
     model_folder.write_manifest(talking, descriptions)
     checked, loaded = [], []
     sha256, load = model_folder.sha256, checkpoint.load
     monkeypatch.setattr(model_folder, "sha256", lambda path: checked.append(path.name) or sha256(path))
     monkeypatch.setattr(checkpoint, "load", lambda path, kind: loaded.append(path.name) or load(path, kind))
-    monkeypatch.setattr(microphone, "record", lambda: torch.rand(16_000) - 0.5)
+    monkeypatch.setattr(microphone, "record", lambda: torch.from_numpy(small.hum(500)))
     assert run("--microphone", "--text", "a red bird", wav)[0] == 0
     assert sorted(checked) == ["generator.safetensors", "speech.safetensors"]
+    loaded = [name for name in loaded if name != speech_presence.WEIGHTS]  # which may be loaded already
     assert sorted(loaded) == ["damsm.safetensors", "generator.safetensors", "speech.safetensors"]

@@ -44,6 +44,14 @@ def test_it_goes_from_one_to_the_other_with_the_same_noise(run, model):
     assert (columns[0][0] != columns[0][1]).any()
 
 
+def test_what_holds_no_speech_is_told_and_painted_only_by_force(run, tmp_path):
+    tone = tmp_path / "tone.wav"
+    soundfile.write(tone, 0.5 * np.sin(2 * np.pi * 440 * np.arange(2 * RATE) / RATE), RATE)
+    with pytest.raises(InputError, match=r"tone\.wav: holds no speech, .* --force"):
+        run(ends=(run.ends[0], tone))
+    assert len(run("--force", "--steps", 2, ends=(run.ends[0], tone))) == 2
+
+
 def test_between_two_that_are_the_same_nothing_changes(run):
     one, middle, other = run("--steps", 3, ends=(run.ends[0], run.ends[0]))
     assert (one == middle).all()

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 import soundfile
+import torch
 from PIL import Image
 
 pytest.importorskip("gradio", reason="gradio is not installed; run: pip install -r requirements.txt")
@@ -93,6 +94,15 @@ def test_the_three_lines_of_the_page_work_and_give_png_files(server, recording):
     for given, name in ((client.handle_file(str(recording)), "/paint"), ("a small yellow bird", "/paint_text")):
         pictures = [Image.open(path, formats=["PNG"]) for path in api.predict(given, 0, api_name=name)]
         assert [picture.size for picture in pictures] == [(8, 8), (16, 16), (32, 32)]
+
+
+def test_what_holds_no_speech_is_told_and_painted_by_force(server, tmp_path):
+    path = tmp_path / "hum.wav"
+    soundfile.write(path, 0.5 * torch.sin(2 * torch.pi * 100 * torch.arange(32_000) / 16_000).numpy(), 16_000)
+    assert "holds no speech" in paint(server, upload(server, path)).error
+    client = pytest.importorskip("gradio_client")
+    api = client.Client(server.address, verbose=False, analytics_enabled=False)
+    assert len(api.predict(client.handle_file(str(path)), 0, api_name="/paint_sound")) == 3
 
 
 @pytest.mark.parametrize(

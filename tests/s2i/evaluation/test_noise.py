@@ -43,13 +43,14 @@ class Ear:
 def config(birds, model, small, tmp_path, monkeypatch):
     """Networks of random weights, three conditions, and no recogniser to wait for."""
     (tmp_path / "baselines").mkdir()
-    small.generator(tmp_path / "baselines" / "attngan.safetensors")
+    for name in ("attngan", "s2i_equal"):
+        small.generator(tmp_path / "baselines" / f"{name}.safetensors")
     vocabulary = Vocabulary.build(Corpus(birds).captions).words
     write_damsm(model / "damsm.safetensors", 3, vocabulary)
     write_damsm(tmp_path / "evaluators" / HELD_OUT, 4, vocabulary)
     write_classifier(tmp_path / "evaluators" / CLASSIFIER, 5, n_species=12)
     monkeypatch.setattr(distort, "CONDITIONS", CONDITIONS)
-    monkeypatch.setattr(noise, "recogniser", lambda corpus, model: Ear())
+    monkeypatch.setattr(noise, "listeners", lambda corpus, model: {"transcribe": Ear()})
     Ear.heard = 0
     return EvaluateConfig(
         corpus=birds,
@@ -70,8 +71,8 @@ def test_both_paths_are_scored_under_every_condition(config):
     cases = measure(config)
     assert [(each["condition"], each["level"]) for each in cases] == [*CONDITIONS, ("heard voices", None)]
     for each in cases:
-        assert set(each) == {"condition", "level", "s2i", "transcribe", "word_error_rate"}
-        for path in ("s2i", "transcribe"):
+        assert set(each) == {"condition", "level", "s2i_equal", "transcribe", "word_error_rate"}
+        for path in ("s2i_equal", "transcribe"):
             assert 0 <= each[path]["mean"] <= 100
             assert each[path]["std"] >= 0
         assert 80 < each["word_error_rate"] <= 100
@@ -108,6 +109,9 @@ class Perfect:
             return meaning(texts)
         return torch.stack([self.truths[round(float(mel.sum()), 1)] for mel in mels()])
 
+    def log_mel(self, wave):
+        return audio.log_mel(wave)
+
     def paint(self, condition, seeds, resolution):
         self.log.append((self.speech, tuple(seeds), resolution))
         return [condition]
@@ -134,10 +138,16 @@ def perfect(config, monkeypatch):
         def __call__(self, wave):
             return words.get(wave.numpy().tobytes(), "")
 
+    class Deaf:
+        identity = "deaf"
+
+        def __call__(self, wave):
+            return ""
+
     log = []
     monkeypatch.setattr(distort, "CONDITIONS", CONDITIONS[:1])
-    monkeypatch.setattr(noise, "recogniser", lambda corpus, model: Good())
-    monkeypatch.setattr(models, "load", lambda name, **_: Perfect(name == "s2i", truths, log))
+    monkeypatch.setattr(noise, "listeners", lambda corpus, model: {"transcribe": Good(), "transcribe_whisper": Deaf()})
+    monkeypatch.setattr(models, "load", lambda name, **_: Perfect(name == "s2i_equal", truths, log))
     judge = SimpleNamespace(read=meaning, look=lambda pictures: pictures)
     monkeypatch.setattr(Evaluation, "evaluators", SimpleNamespace(held_out_matcher=judge))
     return SimpleNamespace(words=words, truths=truths, log=log)
@@ -145,21 +155,22 @@ def perfect(config, monkeypatch):
 
 def test_what_is_understood_is_found_by_both_paths_with_the_same_noise(config, perfect):
     for each in measure(config):
-        assert each["s2i"]["mean"] == each["transcribe"]["mean"] == 100
-        assert each["word_error_rate"] == 0
+        assert each["s2i_equal"]["mean"] == each["transcribe"]["mean"] == 100
+        assert (each["word_error_rate"], each["transcribe_whisper"]["mean"]) == (0, 0)
+        assert each["word_error_rate_whisper"] == 100
     per_case = len(perfect.log) // 2
-    for case in range(0, len(perfect.log), 4):
-        direct, transcribed = perfect.log[case : case + 2], perfect.log[case + 2 : case + 4]
-        assert [entry[1:] for entry in direct] == [entry[1:] for entry in transcribed]
+    for case in range(0, len(perfect.log), 6):
+        direct, *transcribed = (perfect.log[case + k : case + k + 2] for k in (0, 2, 4))
+        assert all([entry[1:] for entry in direct] == [entry[1:] for entry in each] for each in transcribed)
         assert all(entry[0] for entry in direct)
         assert direct[0][1] != direct[1][1]  # draws differ
-    assert per_case == 4
+    assert per_case == 6
 
 
 def test_where_no_word_is_recognised_only_that_path_falls(config, perfect):
     perfect.words.clear()
     for each in measure(config):
-        assert each["s2i"]["mean"] == 100
+        assert each["s2i_equal"]["mean"] == 100
         assert each["transcribe"]["mean"] == 0
         assert each["word_error_rate"] == 100
 
@@ -169,12 +180,13 @@ def test_both_paths_get_the_distorted_recording(config, perfect, monkeypatch):
     with pytest.raises(KeyError):  # the stub knows clean recordings alone
         measure(config)
     told = [json.loads(line) for line in (config.work / "transcripts.jsonl").read_text().splitlines()]
-    assert [(each["condition"], each["level"], each["words"]) for each in told] == [("white", 0.0, "")] * 4
+    assert [(each["condition"], each["level"], each["words"]) for each in told] == [("white", 0.0, "")] * 8
 
 
 def test_the_summary_tells_leads_from_leads_within_the_error():
     def case(condition, level, direct, transcribed):
-        scores = {"s2i": {"mean": direct, "std": 1.0}, "transcribe": {"mean": transcribed, "std": 1.0}}
+        means = {"s2i_equal": direct, "transcribe": transcribed, "transcribe_whisper": transcribed - 5}
+        scores = {name: {"mean": mean, "std": 1.0} for name, mean in means.items()}
         return {"condition": condition, "level": level, **scores, "word_error_rate": 12.3}
 
     cases = [case("clean", None, 20.0, 30.0), case("white", 10.0, 21.0, 20.0), case("white", 0.0, 15.0, 4.0)]
@@ -191,7 +203,7 @@ def test_the_summary_tells_leads_from_leads_within_the_error():
         ({"resolution": 99}, ("--resolution 99", "8, 16, 32 px")),
         ({"noise_samples": 10_000}, ("--noise-samples 10000", "give fewer")),
         ({"evaluators": Path("none")}, (CLASSIFIER, "not found")),
-        ({"baselines": Path("none")}, ("attngan.safetensors", "not found")),
+        ({"baselines": Path("none")}, ("s2i_equal.safetensors", "not found")),
         ({"corpus": Path("none.h5")}, ("none.h5", "not found")),
     ],
 )
@@ -205,7 +217,7 @@ def test_bad_requests_are_refused_before_any_listening(config, changes, words):
 
 
 def test_a_missing_recogniser_is_told_with_the_remedy(config, monkeypatch, tmp_path):
-    monkeypatch.setattr(noise, "recogniser", lambda corpus, model: transcribe.recogniser(corpus, tmp_path))
+    monkeypatch.setattr(noise, "listeners", lambda corpus, model: transcribe.recogniser(corpus, tmp_path))
     monkeypatch.setitem(sys.modules, "pocketsphinx", None)
     with pytest.raises(InputError, match="run: pip install pocketsphinx"):
         measure(config)

@@ -11,6 +11,7 @@ from PIL import Image
 from attngan.runtime import checkpoint
 from attngan.runtime.training_options import HALF, SINGLE
 from datasets import audio
+from datasets.errors import InputError
 from s2i import SpeechToImage
 from s2i.model import model_folder
 from tests.helpers import refused
@@ -70,6 +71,14 @@ def test_a_recording_may_be_a_file_a_tensor_or_an_array_with_its_rate(model, wav
         assert np.abs(paint(recording).stages[-1] - wanted).max() <= 1
     resampled = paint((small.hum(300, rate=48_000), 48_000)).stages[-1]
     assert np.abs(resampled - wanted).mean() < 3
+
+
+def test_what_holds_no_speech_is_painted_only_by_force(model):
+    paint = SpeechToImage.load(model)
+    noise = torch.randn(32_000, generator=torch.Generator().manual_seed(0)) / 10
+    with pytest.raises(InputError, match=r"recording: holds no speech, .* force=True"):
+        paint(noise)
+    assert len(paint(noise, force=True)) == 1
 
 
 def test_samples_are_numbered_in_their_files(model, wav, tmp_path):

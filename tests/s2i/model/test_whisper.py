@@ -9,31 +9,39 @@ from datasets import voices
 from datasets.errors import InputError
 from datasets.language_model import TrigramModel
 from s2i.model import transcribe, whisper
-from s2i.model.transcribe import word_error_rate
-from s2i.model.whisper import FasterWhisper, log_probability
+from s2i.model.transcribe import Recogniser, word_error_rate
+from s2i.model.whisper import FasterWhisper
 
 CAPTIONS = ["this bird has a red head", "this bird has black wings", "a small bird with a red belly"]
 SAID = "this bird has a red head and black wings"
 installed = pytest.mark.skipif(whisper.packaged_folder() is None, reason="requirements-whisper.txt is not installed")
 
 
-def language():
-    return TrigramModel(CAPTIONS, {word for caption in CAPTIONS for word in caption.split()})
+@pytest.fixture(scope="module")
+def captions(tmp_path_factory):
+    return Recogniser.from_captions(CAPTIONS, tmp_path_factory.mktemp("captions"))
 
 
-def test_probabilities_of_words_add_up():
-    captions = language()
-    both = captions.probability("this", ["<s>"]) * captions.probability("bird", ["<s>", "this"])
-    assert log_probability(captions, ["this", "bird"]) == pytest.approx(math.log(both))
-    assert log_probability(captions, ["this", "xyz"]) < log_probability(captions, ["this", "bird"]) - 5
-    assert log_probability(captions, []) == 0
+@pytest.mark.parametrize("words", ["this bird has", "red red wings", "a small", ""])
+def test_probabilities_of_words_are_those_of_the_captions(captions, words):
+    model = TrigramModel(CAPTIONS, {word for caption in CAPTIONS for word in caption.split()})
+    history, total = ["<s>"], 0.0
+    for word in words.split():
+        total += math.log(model.probability(word, history))
+        history.append(word)
+    assert captions.log_probability(words.split()) == pytest.approx(total, abs=2e-3)
+
+
+def test_a_word_that_no_caption_has_is_unlikely_but_possible(captions):
+    assert captions.log_probability(["zebra"]) == transcribe.UNKNOWN
+    assert captions.log_probability(["this", "zebra"]) < captions.log_probability(["this", "bird"]) - 5
 
 
 @installed
 @pytest.mark.slow
-def test_it_hears_a_synthetic_voice_alone_and_with_captions(tmp_path):
+def test_it_hears_a_synthetic_voice_alone_and_with_captions(captions, tmp_path):
     wave = voices.synthesise(voices.by_name("espeak-us"), SAID, 0)
-    alone, helped = FasterWhisper(threads=1), FasterWhisper(captions=language(), threads=1)
+    alone, helped = FasterWhisper(threads=1), FasterWhisper(captions=captions, threads=1)
     assert word_error_rate([SAID], [alone(wave)]) < 50
     assert word_error_rate([SAID], [helped(wave)]) < 50
     assert alone.identity != helped.identity
