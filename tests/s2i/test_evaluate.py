@@ -49,7 +49,7 @@ def place(tmp_path_factory, build_birds):
 def observed(place):
     """Evaluators with the observer's part."""
     folder = shutil.copytree(place.evaluators, place.root / "observed")
-    fit_observer.main(["--corpus", str(place.birds), "--resolution", str(SIDE), "--output", str(folder)])
+    fit_observer.main(["--corpus", str(place.birds), "--resolution", "32", "--output", str(folder)])
     return folder
 
 
