@@ -53,7 +53,7 @@ def parse(kind: type[Config], presets: Mapping[str, Config], arguments: list[str
             in `__post_init__`.
         SystemExit: after `--help` and `--dry-run`.
     """
-    arguments = list(arguments)
+    arguments = _spelled_out(kind, arguments)
     default = next(iter(presets))
     name = _take_option(arguments, "--preset") or default
     if name not in presets:
@@ -75,7 +75,7 @@ def parse_tool(kind: type[Config], arguments: list[str], *, description: str) ->
     flags = {f.name for f in dataclasses.fields(kind) if f.type is bool}  # type: ignore[arg-type]
     values: list[str] = []
     options: list[str] = []
-    rest = iter(arguments)
+    rest = iter(_spelled_out(kind, arguments))
     for argument in rest:
         if not argument.startswith("-"):
             values.append(argument)
@@ -85,6 +85,16 @@ def parse_tool(kind: type[Config], arguments: list[str], *, description: str) ->
         if argument.startswith("--") and "=" not in argument and name not in {*flags, "help", "dry_run"}:
             options += [value for value in [next(rest, None)] if value is not None]
     return _parse(kind, at_home(kind()), [*values, *options], f"{description}\n\nBeside the options below: {DRY_RUN}")
+
+
+def _spelled_out(kind: type[Any], arguments: list[str]) -> list[str]:
+    """The arguments with --output for -o, wherever there is such an option."""
+    if "output" not in {field.name for field in dataclasses.fields(kind)}:
+        return list(arguments)
+    return [
+        f"--output{argument[2:]}" if argument == "-o" or argument.startswith("-o=") else argument
+        for argument in arguments
+    ]
 
 
 def at_home(config: Config) -> Config:
