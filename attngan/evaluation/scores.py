@@ -23,6 +23,8 @@ def pair(score: Score) -> dict[str, float]:
 def quality(draws: Sequence[Observations], real: RealStatistics, *, splits: int = 10, seed: int = 0) -> dict[str, Any]:
     """Inception Score of the first draw, Fréchet distance over all draws, and kernel distance.
 
+    Of statistics without features, such as others publish, there is no kernel distance.
+
     Args:
         draws: what was seen in the same captions painted with different noise.
         splits: of the Inception Score.
@@ -34,11 +36,13 @@ def quality(draws: Sequence[Observations], real: RealStatistics, *, splits: int 
     if real.features.shape[1] != width:
         raise InputError(f"statistics: {real.features.shape[1]} wide, features {width}; take both from one extractor")
     frechet = [distances.frechet_from_moments(real.moments, distances.moments(seen.features)) for seen in draws]
-    return {
+    found = {
         "inception_score": pair(distances.inception_score(draws[0].probabilities, splits=splits, seed=seed)),
         "fid": {"mean": float(np.mean(frechet)), "std": float(np.std(frechet))},
-        "kid": pair(distances.kernel_distance(real.features, draws[0].features, seed=seed)),
     }
+    if len(real.features):
+        found["kid"] = pair(distances.kernel_distance(real.features, draws[0].features, seed=seed))
+    return found
 
 
 def between_halves(seen: Observations, *, splits: int = 10, seed: int = 0) -> dict[str, Any]:
