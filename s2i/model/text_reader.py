@@ -84,6 +84,7 @@ class TextReader:
                 '"a small yellow bird with black wings"'
             )
         condition = encoders.encode_captions(self.encoder, self.vocabulary, [text])
+        words = self.vocabulary.heeded(words)
         return EncodedText(
             condition, " ".join(text.split()), words[:MAX_WORDS], unknown, meant, max(0, len(words) - MAX_WORDS)
         )
