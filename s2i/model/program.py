@@ -4,6 +4,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attngan.networks.generator import Generator
@@ -12,7 +13,7 @@ from datasets.audio import MAX_SECONDS, MIN_SECONDS, SAMPLE_RATE
 from datasets.errors import InputError
 from datasets.files import replacing
 from s2i.model import speech_encoder
-from s2i.model.speech_encoder import SpeechEncoder
+from s2i.model.speech_encoder import MaskedConv, SpeechEncoder
 
 EXAMPLE = 3 * SAMPLE_RATE
 
@@ -35,6 +36,7 @@ class Program(nn.Module):
                 "can; export one trained with --front utterance"
             )
         self.encoder, self.generator = encoder.eval(), generator.eval()
+        self.mel = audio.mel_transform(torch.device("cpu"))  # made before it is traced; `audio.log_mel` finds this one
 
     def forward(self, wave: Tensor, noise: Tensor, epsilon: Tensor) -> tuple[Tensor, ...]:
         """Paint.
@@ -65,15 +67,24 @@ def export(encoder: SpeechEncoder, generator: Generator, path: Path) -> None:
         """As many as there may be, since a program cannot count: those after the last one are empty, and masked."""
         return segment_edges(lengths, counts, encoder.segments)
 
-    with patch.object(speech_encoder, "segment_edges", edges), torch.no_grad():
+    patched = patch.object(MaskedConv, "forward", _unmasked), patch.object(speech_encoder, "segment_edges", edges)
+    with patched[0], patched[1], torch.no_grad():
         exported = torch.export.export(
             program,
             (torch.rand(EXAMPLE) - 0.5, noise.noise, noise.epsilon),
             dynamic_shapes={"wave": {0: samples}, "noise": None, "epsilon": None},
             strict=False,
+            prefer_deferred_runtime_asserts_over_guards=True,  # it cannot see that there is more than one frame
         )
     with replacing(path) as temporary:
         torch.export.save(exported, temporary)
+
+
+def _unmasked(layer: MaskedConv, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """`MaskedConv.forward` of one recording, all of whose frames are real: how many are left is told by their shape."""
+    y = F.gelu(layer.norm(layer.conv(x).transpose(1, 2))).transpose(1, 2)
+    y = y + x if layer.has_shortcut else y
+    return y, torch.ones(1, y.shape[2], dtype=torch.bool)
 
 
 def segment_edges(lengths: Tensor, counts: Tensor, most: int) -> Tensor:

@@ -21,10 +21,12 @@ assert not {"s2i", "attngan"} & set(sys.modules)
 
 @pytest.mark.slow
 def test_the_program_paints_equally_at_any_length(model, small, tmp_path):
-    export.main(
-        ["--sen", str(model / "speech.safetensors"), "--gan", str(model / "generator.safetensors"), "--torch-export"]
-        + ["--output", str(tmp_path / "shipped")]
-    )
+    options = {
+        "sen": model / "speech.safetensors",
+        "gan": model / "generator.safetensors",
+        "output": tmp_path / "shipped",
+    }
+    export.main(["--torch-export", *(f"--{name}={path}" for name, path in options.items())])
     paint = SpeechToImage.load(tmp_path / "shipped")
     noise = paint.generator.sample_noise([(7, 0)])
     waves = [torch.from_numpy(small.hum(300, seconds)) for seconds in (0.31, 1.0, 3.37, 29.9)]
