@@ -64,6 +64,7 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
         budgets = [row["budget_pictures"] for row in rows.values() if row.get("budget_pictures")]
         figures["meta"] |= {
             "extractor": evaluation.evaluators.extractor.name,
+            **({"observer": evaluation.observer.name} if evaluation.observer else {}),
             "samples": len(evaluation.samples),
             "draws": config.draws,
             "resolution": config.resolution,
@@ -96,13 +97,17 @@ def evaluate_folder(config: EvaluateConfig, folder: Path) -> dict[str, Any]:
         InputError: for pictures or a table that cannot be used, too few pictures, or a missing evaluator.
     """
     from attngan.evaluation.evaluators import REAL, RealStatistics
+    from attngan.evaluation.observer_scores import ObserverEvaluator
     from attngan.runtime.device import find_device
     from s2i.evaluation import reference
     from s2i.evaluation.cache import Cache
     from s2i.evaluation.evaluation import Evaluation, load_evaluators
     from s2i.evaluation.folders import LARGEST, score_folder
 
-    evaluators = load_evaluators(config).to(find_device(config.device))
+    device = find_device(config.device)
+    evaluators = load_evaluators(config).to(device)
+    # What the observer compares with are the photographs of CUB.
+    observer = ObserverEvaluator.load(config.evaluators) if config.real is None else None
     cache = Cache(config.work)
     if config.real is not None:
         real = reference.load(config.real, evaluators, cache)
@@ -119,6 +124,7 @@ def evaluate_folder(config: EvaluateConfig, folder: Path) -> dict[str, Any]:
         evaluators,
         real,
         speech=config.model / SPEECH,
+        observer=observer and observer.to(device),
         splits=config.splits,
         seed=config.seed,
         cache=cache,
@@ -127,6 +133,8 @@ def evaluate_folder(config: EvaluateConfig, folder: Path) -> dict[str, Any]:
     meta = {**_meta(config), "extractor": evaluators.extractor.name, "samples": row["pictures"]}
     if config.real is not None:
         meta |= {"real": str(config.real), "real_pictures": real.total or None}
+    if observer is not None:
+        meta["observer"] = observer.name
     figures = {"meta": meta, "rows": {folder.name or str(folder): {"about": f"pictures of {folder}", **row}}}
     write_text(config.results, json.dumps(figures, indent=2) + "\n")
     return figures

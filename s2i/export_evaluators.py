@@ -8,7 +8,7 @@ from datasets.errors import InputError
 from datasets.files import make_folder
 from s2i.export import halve, portable
 
-LIMIT = 10_000_000  # bytes in all
+LIMIT = 15_000_000  # bytes in all
 BATCH = 64  # photographs looked at together
 
 
@@ -20,6 +20,8 @@ class ExportConfig:
     """Classifier of species."""
     judge: Path = Path("runs/judge/best.safetensors")
     """DAMSM that no generator is trained with."""
+    observer_judge: Path = Path("runs/observer-judge/best.safetensors")
+    """Another on the features of the observer's network."""
     corpus: Path = Path("data/cub.h5")
     """Corpus whose test photographs the statistics are of."""
     resolution: int = 128
@@ -46,7 +48,15 @@ def export(config: ExportConfig) -> list[Path]:
     from tqdm import tqdm
 
     from attngan.evaluation.classifier import KIND as CLASSIFIER_KIND
-    from attngan.evaluation.evaluators import CLASSIFIER, HELD_OUT, REAL, Matcher, RealStatistics, SpeciesExtractor
+    from attngan.evaluation.evaluators import (
+        CLASSIFIER,
+        HELD_OUT,
+        OBSERVER_JUDGE,
+        REAL,
+        Matcher,
+        RealStatistics,
+        SpeciesExtractor,
+    )
     from attngan.networks import encoders
     from attngan.runtime import checkpoint
     from datasets.corpus import Corpus
@@ -56,11 +66,13 @@ def export(config: ExportConfig) -> list[Path]:
     parts = [
         (config.classifier, f"{CLASSIFIER_KIND}-weights", CLASSIFIER),
         (config.judge, f"{encoders.DAMSM_KIND}-weights", HELD_OUT),
+        (config.observer_judge, f"{encoders.DAMSM_KIND}-weights", OBSERVER_JUDGE),
     ]
     for source, kind, name in parts:
         state, description = checkpoint.load(source, kind)
         checkpoint.save(config.output / name, halve(state), portable(description))
-    Matcher(config.output / HELD_OUT)  # what does not load is not shipped
+    for name in (HELD_OUT, OBSERVER_JUDGE):
+        Matcher(config.output / name)  # what does not load is not shipped
     extractor = SpeciesExtractor(config.output / CLASSIFIER)
     corpus = Corpus(config.corpus)
     indices = corpus.pictures_of("test")
@@ -69,7 +81,7 @@ def export(config: ExportConfig) -> list[Path]:
         features.append(extractor(read_photographs(corpus, indices[start : start + BATCH], config.resolution))[0])
     statistics = RealStatistics.of(torch.cat(features), extractor.features_identity)
     statistics.save(config.output / REAL, {"corpus": corpus.config, "split": "test", "resolution": config.resolution})
-    written = [config.output / name for name in (CLASSIFIER, HELD_OUT, REAL)]
+    written = [config.output / name for name in (CLASSIFIER, HELD_OUT, OBSERVER_JUDGE, REAL)]
     size = sum(path.stat().st_size for path in written)
     print(", ".join(f"{path.name} {path.stat().st_size / 1e6:.1f} MB" for path in written), f"of {LIMIT / 1e6:.0f} MB")
     if size > LIMIT:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -20,23 +20,33 @@ from datasets.errors import InputError
 from datasets.files import sha256
 
 CLASSIFIER, HELD_OUT, REAL = "classifier.safetensors", "judge.safetensors", "real.safetensors"
-HEAD = "species-head.safetensors"  # of the observer
+# of the observer: a classifier of species on its features, a held-out judge, and statistics of its features
+HEAD, OBSERVER_JUDGE, OBSERVER_REAL = "species-head.safetensors", "observer-judge.safetensors", "observer.safetensors"
 REAL_KIND = "real-statistics"
 KEPT = 1000  # features of real photographs that are shipped, for the kernel distance
+WIDE = 512  # from this width on, covariances are kept as correlations in half precision, to save space
 
 
-class Extractor(Protocol):
-    """What the Inception Score and the Fréchet distance look through.
+class Named(Protocol):
+    """What makes features.
 
     Attributes:
         name: for readers of a number that it made.
-        identity: tells its weights from others.
         features_identity: tells the weights that make the features from others.
     """
 
     name: str
-    identity: str
     features_identity: str
+
+
+class Extractor(Named, Protocol):
+    """What the Inception Score and the Fréchet distance look through.
+
+    Attributes:
+        identity: tells its weights from others.
+    """
+
+    identity: str
 
     def __call__(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
         """Features [N, F] and class probabilities [N, C] of pictures [N, 3, S, S] in [-1, 1]."""
@@ -126,9 +136,27 @@ class Observations:
         return Observations(**{name: values[rows] for name, values in vars(self).items()})
 
 
-def concatenate(parts: Sequence[Observations]) -> Observations:
+@dataclass(frozen=True)
+class Observed:
+    """What the observer sees in N pictures.
+
+    Attributes:
+        features: pooled, [N, F].
+        bird: [N], 1 where the first of ImageNet's classes is a bird, else 0.
+        judged: by the matcher on its features, [N, D].
+    """
+
+    features: Tensor
+    bird: Tensor
+    judged: Tensor
+
+
+Seen = TypeVar("Seen", Observations, Observed)
+
+
+def concatenate(parts: Sequence[Seen]) -> Seen:
     """What was seen in several batches as one."""
-    return Observations(**{name: torch.cat([vars(part)[name] for part in parts]) for name in vars(parts[0])})
+    return type(parts[0])(**{name: torch.cat([vars(part)[name] for part in parts]) for name in vars(parts[0])})
 
 
 class Evaluators:
@@ -200,16 +228,20 @@ class RealStatistics(NamedTuple):
 
     def save(self, path: Path, description: dict[str, Any]) -> None:
         """Write them, whole or not at all."""
-        state = {
-            "mean": torch.from_numpy(self.moments.mean).float(),
-            "covariance": torch.from_numpy(self.moments.covariance).float(),
-            "features": self.features.half(),
-        }
+        covariance = torch.from_numpy(self.moments.covariance)
+        state = {"mean": torch.from_numpy(self.moments.mean).float(), "features": self.features.half()}
+        if len(covariance) < WIDE:
+            state["covariance"] = covariance.float()
+        else:
+            deviation = covariance.diagonal().sqrt().clamp(min=1e-12)
+            rows, columns = torch.triu_indices(len(covariance), len(covariance), 1)
+            state["deviation"] = deviation.float()
+            state["correlations"] = (covariance / deviation / deviation[:, None])[rows, columns].half()
         about = {"extractor": self.extractor, "total": self.total, **description, "kind": REAL_KIND}
         checkpoint.save(path, state, about)
 
     @classmethod
-    def load(cls, path: Path, extractor: Extractor) -> "RealStatistics":
+    def load(cls, path: Path, extractor: Named) -> "RealStatistics":
         """Read what `save` wrote.
 
         Raises:
@@ -221,5 +253,15 @@ class RealStatistics(NamedTuple):
                 f"{path}: statistics by another extractor ({about.get('extractor')}) than {extractor.name}; give those "
                 "that belong to it, or a corpus to make them from"
             )
-        found = Moments(state["mean"].double().numpy(), state["covariance"].double().numpy())
+        covariance = state["covariance"] if "covariance" in state else _covariance(state)
+        found = Moments(state["mean"].double().numpy(), covariance.double().numpy())
         return cls(found, state["features"].float(), extractor.features_identity, int(about["total"]))
+
+
+def _covariance(state: dict[str, Tensor]) -> Tensor:
+    """Covariance [D, D] from deviations [D] and the correlations above the diagonal."""
+    deviation = state["deviation"].double()
+    square = torch.eye(len(deviation), dtype=torch.float64)
+    rows, columns = torch.triu_indices(len(square), len(square), 1)
+    square[rows, columns] = square[columns, rows] = state["correlations"].double()
+    return square * deviation * deviation[:, None]

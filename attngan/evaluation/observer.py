@@ -31,7 +31,7 @@ class Observer:
 
     Attributes:
         name: for readers of a number that it made.
-        identity: tells its weights from others.
+        identity, features_identity: tells its weights from others.
 
     Raises:
         InputError: if timm or the package of its weights is missing.
@@ -39,7 +39,7 @@ class Observer:
 
     def __init__(self) -> None:
         self._network = trunks.classifier(NETWORK)
-        self.identity = trunks.checksum_of(self._network)[:16]
+        self.identity = self.features_identity = trunks.checksum_of(self._network)[:16]
         self.name = f"EfficientNet-Lite2 of ImageNet ({self.identity[:8]})"
 
     @torch.no_grad()
@@ -48,12 +48,17 @@ class Observer:
         network = self._network.to(pictures.device)
         features, first = [], []
         for part in pictures.split(TOGETHER):
-            maps = network.forward_features(resize(part, RESOLUTION))  # type: ignore[operator]
+            enlarged = resize(part, RESOLUTION).contiguous(memory_format=torch.channels_last)
+            maps = network.forward_features(enlarged)  # type: ignore[operator]
             pooled = network.forward_head(maps, pre_logits=True)  # type: ignore[operator]
             features.append(pooled.float())
             first.append(network.get_classifier()(pooled).argmax(1))  # type: ignore[operator]
         kinds = torch.tensor(BIRDS, device=pictures.device)
         return Observation(torch.cat(features), torch.isin(torch.cat(first), kinds))
+
+    def to(self, device: torch.device) -> None:
+        """Move to a device."""
+        self._network.to(device)
 
     def names_bird(self, pictures: Tensor) -> Tensor:
         """Whether each of [N, 3, S, S] in [-1, 1] is called a bird first: [N] of 0 and 1."""

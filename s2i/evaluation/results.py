@@ -17,7 +17,8 @@ SUMMARY = {  # rows of the README
     "attngan": "AttnGAN, from written captions",
     "stackgan": "StackGAN-v2, from written captions",
 }
-SUMMARY_COLUMNS = {  # of the README: ours to its
+SUMMARY_COLUMNS = {  # of the README: ours to its; those that are empty throughout are left out
+    "birds ↑, %": "birds ↑, %",
     "IS ↑": "IS ↑",
     "FID ↓": "FID ↓",
     "held-out": "R-precision ↑, %",
@@ -29,19 +30,25 @@ EQUAL = "s2i_equal"  # the shipped model with the budget of its rivals
 
 def columns(row: dict[str, Any]) -> dict[str, str]:
     """One row of the table, its numbers as text under the names of the columns."""
+    observer = row.get("observer", {})
 
-    def spread(name: str, digits: int, factor: float = 1) -> str:
-        if name not in row:
+    def spread(scores: dict[str, Any], name: str, digits: int, factor: float = 1) -> str:
+        if name not in scores:
             return ""
-        return f"{row[name]['mean'] * factor:.{digits}f} ± {row[name]['std'] * factor:.{digits}f}"
+        return f"{scores[name]['mean'] * factor:.{digits}f} ± {scores[name]['std'] * factor:.{digits}f}"
 
     colours = row.get("colours")
     return {
-        "IS ↑": spread("inception_score", 2),
-        "FID ↓": spread("fid", 2),
-        "KID × 1000 ↓": spread("kid", 1, 1000),
-        "R-precision, %": spread("r_precision", 1),
-        "held-out": spread("r_precision_held_out", 1),
+        "birds ↑, %": spread(observer, "birds", 1),
+        "IS by observer ↑": spread(observer, "inception_score", 2),
+        "FID by observer ↓": spread(observer, "fid", 2),
+        "KID × 1000 by observer ↓": spread(observer, "kid", 1, 1000),
+        "R-precision by observer ↑, %": spread(observer, "r_precision", 1),
+        "IS ↑": spread(row, "inception_score", 2),
+        "FID ↓": spread(row, "fid", 2),
+        "KID × 1000 ↓": spread(row, "kid", 1, 1000),
+        "R-precision, %": spread(row, "r_precision", 1),
+        "held-out": spread(row, "r_precision_held_out", 1),
         "recall@10, %": f"{row['recall']['at_10']:.1f}" if "recall" in row else "",
         "mAP, %": f"{row['recall']['mean_average_precision']:.1f}" if "recall" in row else "",
         "colours right, %": f"{colours['right']:.0f} ({colours['exchanged']:.0f})" if colours else "",
@@ -110,9 +117,10 @@ def full_size_as_markdown(figures: dict[str, Any]) -> str:
 def summary(figures: dict[str, Any]) -> str:
     """The rows that the README shows, as far as they were scored, and what to think of when comparing them."""
     rows = {name: columns(figures["rows"][name]) for name in SUMMARY if name in figures["rows"]}
-    lines = ["| | " + " | ".join(SUMMARY_COLUMNS.values()) + " |", "|---|" + "---|" * len(SUMMARY_COLUMNS)]
+    shown = {own: title for own, title in SUMMARY_COLUMNS.items() if any(row[own] for row in rows.values())}
+    lines = ["| | " + " | ".join(shown.values()) + " |", "|---|" + "---|" * len(shown)]
     for name, row in rows.items():
-        lines.append(f"| {SUMMARY[name]} | " + " | ".join(row[column] for column in SUMMARY_COLUMNS) + " |")
+        lines.append(f"| {SUMMARY[name]} | " + " | ".join(row[column] for column in shown) + " |")
     parts = ["\n".join(lines)]
     if EQUAL in figures["rows"]:
         equal = columns(figures["rows"][EQUAL])
@@ -139,7 +147,7 @@ def page(figures: dict[str, Any], *, pictures: str, curves: str, drawings: Seque
             as_markdown(figures),
             "\n".join(f"- `{name}`: {row['about']}" for name, row in figures["rows"].items()),
             f"{meta['samples']} captions of test species, pictures of {meta['resolution']} px. IS, FID and KID by the "
-            f"{meta['extractor']}. {origin}",
+            f"{meta['extractor']}. {_observer(meta)}{origin}",
             f"![What each model painted]({pictures})",
             "## Retrieval of photographs by the encoders alone",
             retrieval_as_markdown(figures),
@@ -159,6 +167,16 @@ def page(figures: dict[str, Any], *, pictures: str, curves: str, drawings: Seque
         parts += ["## The largest pictures of the shipped model", full_size_as_markdown(figures)]
         parts += [f"![{Path(name).stem}]({name})" for name in drawings]
     return "\n\n".join(parts)
+
+
+def _observer(meta: dict[str, Any]) -> str:
+    if "observer" not in meta:
+        return ""
+    return (
+        f"Observer: {meta['observer']}, which no generator is trained against; birds are pictures that it calls one of "
+        "ImageNet's 59 birds first, its IS is that of a classifier of species on its features, and photographs are "
+        "scored on those alone that the classifier did not learn from. "
+    )
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -1,23 +1,28 @@
 """The evaluation as a person runs it, with small networks of random weights on a few drawn birds."""
 
 import json
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torchvision.utils import save_image
 
 from attngan.evaluation import classifier
+from attngan.evaluation.evaluators import OBSERVER_REAL
+from attngan.evaluation.observer import Observer
 from attngan.runtime import checkpoint
 from datasets.captions import Vocabulary
 from datasets.corpus import Corpus
 from datasets.errors import InputError
-from s2i import SpeechToImage, evaluate, export_evaluators
+from datasets.files import make_folder
+from s2i import SpeechToImage, evaluate, export_evaluators, fit_observer
 from s2i.evaluation import baselines, evaluation, models
 from s2i.evaluation.evaluate_config import EvaluateConfig
 from s2i.evaluation.evaluation import Evaluation
-from s2i.evaluation.evaluation_set import EvaluationSet
+from s2i.evaluation.evaluation_set import EvaluationSet, read_photographs
 from tests.helpers import write_classifier, write_damsm
 
 SIDE = 16
@@ -30,13 +35,22 @@ def place(tmp_path_factory, build_birds):
     birds = build_birds(root / "birds.h5", drawn_pictures=96, short_side=32)
     vocabulary = Vocabulary.build(Corpus(birds).captions).words
     write_damsm(root / "judge.safetensors", 5, vocabulary, "gru")
+    write_damsm(root / "observer-judge.safetensors", 7, vocabulary)
     write_classifier(root / "classifier.safetensors", 6, n_species=12)
     folders = SimpleNamespace(root=root, birds=birds, vocabulary=vocabulary, evaluators=root / "evaluators")
     export_evaluators.main(
         f"--classifier {root}/classifier.safetensors --judge {root}/judge.safetensors --corpus {birds} --resolution 32 "
-        f"--output {folders.evaluators}".split()
+        f"--observer-judge {root}/observer-judge.safetensors --output {folders.evaluators}".split()
     )
     return folders
+
+
+@pytest.fixture(scope="module")
+def observed(place):
+    """Evaluators with the observer's part."""
+    folder = shutil.copytree(place.evaluators, place.root / "observed")
+    fit_observer.main(["--corpus", str(place.birds), "--resolution", str(SIDE), "--output", str(folder)])
+    return folder
 
 
 @pytest.fixture
@@ -93,6 +107,38 @@ def test_table_results_and_page(setting, capsys):
     page = output.with_suffix(".md").read_text()
     assert output.with_suffix(".jpg").name in page
     assert Image.open(output.with_suffix(".jpg")).width > 400
+
+
+def test_the_observer_scores_rows_and_folders(setting, observed, place, tmp_path, capsys):
+    evaluate.main(words(setting | {"models": "real,s2i", "evaluators": observed, "draws": 1}))
+    found = json.loads(setting["output"].read_text())
+    assert "EfficientNet-Lite2" in found["meta"]["observer"]
+    for row in found["rows"].values():
+        assert {"birds", "inception_score", "fid", "kid", "r_precision"} == row["observer"].keys()
+        assert all({"mean", "std"} == score.keys() for score in row["observer"].values())
+    assert found["rows"]["real"]["observer"]["fid"]["mean"] < found["rows"]["s2i"]["observer"]["fid"]["mean"]
+    page = setting["output"].with_suffix(".md").read_text()
+    assert "birds ↑, %" in page
+    assert "that the classifier did not learn from" in page
+
+    corpus = Corpus(place.birds)
+    photographs = read_photographs(corpus, corpus.pictures_of("test")[:12], SIDE)
+    for number, picture in enumerate(photographs):
+        save_image(picture / 2 + 0.5, make_folder(tmp_path / "photographs") / f"{number}.png")
+    options = {name: setting[name] for name in ("model", "splits", "work")}
+    evaluate.main(words({**options, "folder": tmp_path / "photographs", "evaluators": observed}))
+    row = json.loads((setting["work"] / "folder-photographs.json").read_text())["rows"]["photographs"]
+    looked = Observer().look(photographs)
+    assert row["observer"]["birds"]["mean"] == pytest.approx(float(looked.bird.float().mean() * 100))
+    assert row["observer"]["fid"]["mean"] < found["rows"]["s2i"]["observer"]["fid"]["mean"]
+    assert "birds" in capsys.readouterr().out
+
+
+def test_a_part_of_the_observer_that_is_missing_is_told(setting, observed, tmp_path):
+    spoilt = shutil.copytree(observed, tmp_path / "spoilt")
+    (spoilt / OBSERVER_REAL).unlink()
+    with pytest.raises(InputError, match=rf"{OBSERVER_REAL}: .*not found"):
+        evaluate.main(words(setting | {"models": "real", "evaluators": spoilt}))
 
 
 def test_figures_of_synthetic_birds_are_told(setting):

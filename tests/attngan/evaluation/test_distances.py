@@ -172,6 +172,14 @@ def test_frechet_distance_of_known_gaussians():
     assert found == pytest.approx(5 + 4 + 0.25)
 
 
+def test_frechet_distance_from_one_reference_is_the_same():
+    real, fake = draw(300, 12), draw(90, 12, seed=3) * torch.linspace(0.1, 3, 12) + 0.4
+    found = distances.FrechetDistance(distances.moments(real))
+    assert found(fake) == pytest.approx(distances.frechet_distance(real, fake), rel=1e-6)
+    assert found(fake[:8]) == pytest.approx(distances.frechet_distance(real, fake[:8]), rel=1e-3)  # singular
+    assert found(real) == pytest.approx(0, abs=1e-6)
+
+
 def test_frechet_distance_of_draws_nears_that_of_their_gaussians():
     real, fake = draw(40_000, 3), draw(40_000, 3, seed=1) * torch.tensor([3.0, 1.0, 0.5]) + torch.tensor([1.0, 0, 0])
     assert distances.frechet_distance(real, fake) == pytest.approx(1 + 4 + 0.25, rel=0.03)

@@ -4,6 +4,7 @@ import torch
 
 from attngan.evaluation import evaluators
 from attngan.evaluation.classifier import load_classifier
+from attngan.evaluation.distances import frechet_from_moments, moments
 from attngan.evaluation.evaluators import (
     Evaluators,
     Matcher,
@@ -176,3 +177,17 @@ def test_statistics_of_another_extractor_are_refused(tmp_path, folder):
 def test_statistics_of_features_that_are_not_numbers_are_refused():
     with pytest.raises(InputError, match="not finite"):
         RealStatistics.of(torch.tensor([[1.0, 2.0], [float("nan"), 1.0]]), "abc")
+
+
+def test_wide_statistics_take_little_space_and_give_the_same_distances(tmp_path):
+    width, draws = evaluators.WIDE, torch.Generator().manual_seed(2)
+    mixing = torch.randn(width, width, generator=draws) / width**0.5
+    features, others = (torch.rand(1500, width, generator=draws) @ mixing for _ in range(2))
+    others = others * 1.1
+    real = RealStatistics.of(features, "abc")
+    path = tmp_path / evaluators.REAL
+    real.save(path, {})
+    assert path.stat().st_size < 2 * (evaluators.KEPT * width + width**2 / 2) + 20_000
+    again = RealStatistics.load(path, Named("abc"))
+    before, after = (frechet_from_moments(each.moments, moments(others)) for each in (real, again))
+    assert after == pytest.approx(before, rel=5e-3)

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 
@@ -33,7 +34,7 @@ def distance(fake, real):
 def test_a_set_is_no_distance_from_itself():
     real = features_of()
     found = scores.quality([shown(real)], RealStatistics.of(real, "x"))
-    assert found["fid"] == {"mean": pytest.approx(0, abs=1e-6), "std": 0}
+    assert found["fid"]["mean"] == pytest.approx(0, abs=1e-6)
     assert found["kid"]["mean"] < 1e-6  # unbiased, and the same rows in both make it negative
 
 
@@ -60,11 +61,20 @@ def test_the_distance_is_over_all_draws_and_the_inception_score_of_the_first():
     pair = [shown(real + 1, probabilities=sure), shown(real + 2, probabilities=flat)]
     found = scores.quality(pair, RealStatistics.of(real, "x"), splits=1)
     assert found["fid"]["mean"] == pytest.approx((6 + 24) / 2, rel=1e-3)
-    assert found["fid"]["std"] == pytest.approx((24 - 6) / 2, rel=1e-3)
-    assert found["inception_score"] == {"mean": pytest.approx(4), "std": pytest.approx(0)}
+    assert found["inception_score"]["mean"] == pytest.approx(4)
     other = scores.quality(pair[::-1], RealStatistics.of(real, "x"), splits=1)
     assert other["inception_score"]["mean"] == pytest.approx(1)
     assert other["fid"]["mean"] == pytest.approx(found["fid"]["mean"])
+
+
+def test_error_bars_are_those_of_another_set_of_captions():
+    values = features_of(400, 1, 11)[:, 0]
+    found = scores.bootstrap(lambda rows: float(values[rows].mean()), 400, 2000, 0)
+    assert found == pytest.approx(float(values.std()) / 20, rel=0.06)  # the standard error of a mean
+    # What sets of as many other captions differ by, the error bar of one set should say.
+    real = RealStatistics.of(features_of(2000, 3, 1), "x")
+    sets = [scores.quality([shown(features_of(200, 3, 100 + k) * 1.5 + 0.5)], real)["fid"] for k in range(30)]
+    assert np.mean([each["std"] for each in sets]) == pytest.approx(np.std([each["mean"] for each in sets]), rel=0.35)
 
 
 def test_statistics_that_were_saved_give_the_same(tmp_path):

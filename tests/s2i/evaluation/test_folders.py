@@ -86,7 +86,7 @@ def test_quality_of_a_folder_without_table(birds, score, capsys, recwarn):
     assert found["pictures"] == 12
     assert 1 <= found["inception_score"]["mean"] <= 5
     assert found["fid"]["mean"] > 0
-    assert found["fid"]["std"] > 0  # between halves
+    assert found["fid"]["std"] > 0
     assert json.loads(json.dumps(found)) == found
     assert score(birds.folder) == found
 

@@ -1,4 +1,4 @@
-"""The command that fits the observer's classifier of bird species: `python -m s2i.fit_species_head --corpus FILE`."""
+"""The command that fits what the observer scores with: a classifier of species, statistics of the photographs."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,7 @@ BATCH = 64  # photographs looked at together
 
 
 @dataclass(frozen=True)
-class SpeciesHeadConfig:
+class FitObserverConfig:
     """What is fitted, and on what."""
 
     corpus: Path = Path("data/cub.h5")
@@ -20,7 +20,7 @@ class SpeciesHeadConfig:
     penalty: float = 1e-3
     """Weight of the squared weights."""
     output: Path = Path("outputs/evaluators")
-    """Folder that gets the head. The shipped one is in pretrained/evaluators."""
+    """Folder that gets the head and the statistics. The shipped ones are in pretrained/evaluators."""
 
     def __post_init__(self) -> None:
         cli.check_range("resolution", self.resolution, 32, 1024)
@@ -29,13 +29,16 @@ class SpeciesHeadConfig:
 
 def main(arguments: list[str]) -> None:
     """Fit as the command line asks for and print the accuracy on photographs that were not learned from."""
-    config = cli.parse_tool(SpeciesHeadConfig, arguments, description="Fit the observer's classifier of bird species.")
+    description = "Fit the observer's classifier of bird species and take statistics of the photographs."
+    config = cli.parse_tool(FitObserverConfig, arguments, description=description)
     path, accuracy = fit(config)
     print(f"{path}: {accuracy:.1f} % of the photographs that it did not learn from are called right")
 
 
-def fit(config: SpeciesHeadConfig) -> tuple[Path, float]:
+def fit(config: FitObserverConfig) -> tuple[Path, float]:
     """Look at all photographs, fit the head on every second of each species; its file and its accuracy on the others.
+
+    The statistics are of all test photographs.
 
     Raises:
         InputError: for a missing corpus or package, or a species of one photograph.
@@ -45,7 +48,7 @@ def fit(config: SpeciesHeadConfig) -> tuple[Path, float]:
     from tqdm import tqdm
 
     from attngan.evaluation import species_head
-    from attngan.evaluation.evaluators import HEAD
+    from attngan.evaluation.evaluators import HEAD, OBSERVER_REAL, RealStatistics
     from attngan.evaluation.observer import Observer
     from attngan.runtime.machine import environment
     from datasets.corpus import Corpus
@@ -64,8 +67,12 @@ def fit(config: SpeciesHeadConfig) -> tuple[Path, float]:
     head = species_head.fit(looked[learned], species[learned], penalty=config.penalty)
     accuracy = float((head(looked[kept]).argmax(1) == species[kept]).float().mean() * 100)
     path = config.output / HEAD
-    about = {"resolution": config.resolution, "accuracy": accuracy, "learned_from": len(learned), **environment()}
+    origin = {"corpus": corpus.config, "resolution": config.resolution, **environment()}
+    about = {"accuracy": accuracy, "learned_from": len(learned), **origin}
     species_head.save(head.half(), path, network=observer.identity, **about)
+    test = looked[torch.from_numpy(corpus.pictures_of("test"))]
+    real = RealStatistics.of(test, observer.features_identity)
+    real.save(config.output / OBSERVER_REAL, {"split": "test", **origin})
     return path, accuracy
 
 
