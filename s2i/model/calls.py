@@ -54,10 +54,10 @@ def seeds_for(count: int, seed: int | Sequence[int], generator: RandomNumbers) -
     if generator is not None:
         if seed != 0:
             raise InputError("generator: draws the seeds; leave out seed")
-        generators = list(generator) if isinstance(generator, list | tuple) else [generator] * count
+        generators: list[Any] = list(generator) if isinstance(generator, list | tuple) else [generator] * count
         _check_count("generator", generators, count)
         return [_draw(each) for each in generators]
-    seeds = [seed] * count if np.isscalar(seed) else list(seed)  # type: ignore[arg-type, list-item]
+    seeds: list[Any] = [seed] * count if np.isscalar(seed) else list(seed)  # type: ignore[arg-type]
     _check_count("seed", seeds, count)
     try:
         return [operator.index(each) for each in seeds]

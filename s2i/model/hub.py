@@ -89,7 +89,7 @@ def _write(path: Path, file: Path | None, kind: str, network: nn.Module) -> dict
     else:
         state, about = checkpoint.load(file, kind)
     kept = state if kind == GENERATOR_KIND or state is None else state["caption"]
-    if file is not None and _are_same(kept, own):
+    if file is not None and kept is not None and _are_same(kept, own):
         _copy(file, path)
     else:
         checkpoint.save(path, own if kind == GENERATOR_KIND else {"caption": own}, about)

@@ -229,7 +229,8 @@ class SpeechToImage:
         heard = [calls.telling(self.hear, each, place, len(recordings)) for place, each in enumerate(recordings, 1)]
         read = [calls.telling(self.read, each, place, len(texts)) for place, each in enumerate(texts, 1)]
         painted = []
-        for described, number in zip([*heard, *read], seeds, strict=True):
+        descriptions: list[EncodedRecording | EncodedText] = [*heard, *read]
+        for described, number in zip(descriptions, seeds, strict=True):
             if isinstance(described, EncodedRecording):
                 pictures = self.paint_from(described.condition, [described.source], samples=samples, seed=number)
                 pictures = dataclasses.replace(pictures, segments=described.segments, log_mel=described.log_mel)
