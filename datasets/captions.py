@@ -23,12 +23,18 @@ def tokenize(text: str) -> list[str]:
 
 
 class Vocabulary:
-    """The words that a text encoder knows. Number 0 is padding, 1 any unknown word."""
+    """The words that a text encoder knows. Number 0 is padding, 1 any unknown word.
 
-    def __init__(self, words: Sequence[str]) -> None:
+    Args:
+        words: in the order of their numbers.
+        skips_unknown: whether unknown words are left out, as AttnGAN's published encoder was trained, instead of being
+            read as number 1. A caption of which no word is known still is one unknown word.
+    """
+
+    def __init__(self, words: Sequence[str], *, skips_unknown: bool = False) -> None:
         if list(words[:2]) != [PAD, UNKNOWN]:
             raise InputError(f"vocabulary: must begin with {PAD} and {UNKNOWN}, begins with {list(words[:2])}")
-        self.words = list(words)
+        self.words, self.skips_unknown = list(words), skips_unknown
         self._number = {word: number for number, word in enumerate(self.words)}
 
     @classmethod
@@ -50,10 +56,14 @@ class Vocabulary:
         Raises:
             InputError: if the caption has no words.
         """
-        numbers = [self._number.get(word, 1) for word in tokenize(caption)[:max_words]]
-        if not numbers:
+        words = tokenize(caption)
+        if not words:
             raise InputError(f"caption {caption[:40]!r}: no words in it; describe the bird in English")
-        return numbers
+        return [self._number.get(word, 1) for word in (self.heeded(words) or words[:1])[:max_words]]
+
+    def heeded(self, words: Sequence[str]) -> list[str]:
+        """Those of `words` that are read: all, or the known ones where unknown ones are skipped."""
+        return [word for word in words if word in self or not self.skips_unknown]
 
     def nearest(self, word: str) -> str | None:
         """The known word that was probably meant by `word`, or None if none is near.

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import tyro
 
+from datasets import saved_config
 from datasets.errors import InputError
 
 Config = TypeVar("Config")
@@ -50,21 +51,28 @@ def _take_option(arguments: list[str], name: str) -> str | None:
 def parse(kind: type[Config], presets: Mapping[str, Config], arguments: list[str], *, description: str) -> Config:
     """Build a `kind` from a preset (`--preset NAME`, by default the first) and the options that override it.
 
+    `--config FILE`, the config.json of a run, stands for a preset, so that the run can be repeated.
+
     Raises:
-        InputError: for an unknown preset or option, and for a value that does not parse or that the dataclass refuses
-            in `__post_init__`.
+        InputError: for an unknown preset or option, a configuration that is none, and for a value that does not parse
+            or that the dataclass refuses in `__post_init__`.
         SystemExit: after `--help` and `--dry-run`.
     """
-    arguments = list(arguments)
+    arguments = _spelled_out(kind, arguments)
     default = next(iter(presets))
-    name = _take_option(arguments, "--preset") or default
+    name, saved = _take_option(arguments, "--preset"), _take_option(arguments, "--config")
+    if saved is not None and name is not None:
+        raise InputError("--config: tells all options; leave out --preset")
+    name = name or default
     if name not in presets:
         raise InputError(f"--preset {name}: no such preset; choose one of {', '.join(presets)}")
     about = (
         f"{description}\n\nBeside the options below: --preset {{{','.join(presets)}}} chooses the defaults that they "
-        f"override (default: {default}); {DRY_RUN}"
+        f"override (default: {default}), and --config FILE takes those of a run, from config.json in its folder; "
+        f"{DRY_RUN}"
     )
-    return _parse(kind, at_home(presets[name]), arguments, about)
+    chosen = presets[name] if saved is None else saved_config.load(Path(saved), kind)
+    return _parse(kind, at_home(chosen), arguments, about)
 
 
 def parse_tool(kind: type[Config], arguments: list[str], *, description: str) -> Config:
@@ -77,7 +85,7 @@ def parse_tool(kind: type[Config], arguments: list[str], *, description: str) ->
     flags = {f.name for f in dataclasses.fields(kind) if f.type is bool}  # type: ignore[arg-type]
     values: list[str] = []
     options: list[str] = []
-    rest = iter(arguments)
+    rest = iter(_spelled_out(kind, arguments))
     for argument in rest:
         if not argument.startswith("-"):
             values.append(argument)
@@ -87,6 +95,16 @@ def parse_tool(kind: type[Config], arguments: list[str], *, description: str) ->
         if argument.startswith("--") and "=" not in argument and name not in {*flags, "help", "dry_run"}:
             options += [value for value in [next(rest, None)] if value is not None]
     return _parse(kind, at_home(kind()), [*values, *options], f"{description}\n\nBeside the options below: {DRY_RUN}")
+
+
+def _spelled_out(kind: type[Any], arguments: list[str]) -> list[str]:
+    """The arguments with --output for -o, wherever there is such an option."""
+    if "output" not in {field.name for field in dataclasses.fields(kind)}:
+        return list(arguments)
+    return [
+        f"--output{argument[2:]}" if argument == "-o" or argument.startswith("-o=") else argument
+        for argument in arguments
+    ]
 
 
 def at_home(config: Config) -> Config:

@@ -14,7 +14,7 @@ from datasets.files import require_file, sha256
 from datasets.picture_record import Entry, Spoken, read_picture, split_species
 
 REQUIRED = ("image", "recording")
-FILES = ("image", "recording")
+FILES = ("image", "recording", "output")
 
 
 def read(path: Path, *, short_side: int, seed: int) -> tuple[list[Entry], dict[str, str]]:

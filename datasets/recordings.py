@@ -23,10 +23,12 @@ class Recording:
     Attributes:
         name: what its results are called; no two of a command line share it.
         wave: [N] float32 at 16 kHz.
+        path: of its file.
     """
 
     name: str
     wave: "Tensor"
+    path: Path
 
 
 def read_each(
@@ -51,25 +53,26 @@ def read_each(
 
     files: list[Path] = []
     for path in paths:
-        with _noting(failures):
+        with noting(failures):
             files += audio.find_recordings([path])
     for path, name in name_apart(files).items():
         wave = None
-        with _noting(failures):
+        with noting(failures):
             loaded = audio.load(path)
             if check is not None:
                 check(loaded, str(path))
             wave = loaded
         if wave is not None:
-            yield Recording(name, wave)
+            yield Recording(name, wave, path)
 
 
 @contextmanager
-def _noting(failures: list[InputError]) -> Iterator[None]:
-    """Tell an error on stderr and add it to `failures`."""
+def noting(failures: list[InputError], place: str = "") -> Iterator[None]:
+    """Tell an error on stderr and add it to `failures`; `place` is what is said before it."""
     try:
         yield
     except InputError as error:
+        error = InputError(f"{place}: {error}") if place else error
         cli.complain(error)
         failures.append(error)
 

@@ -99,15 +99,24 @@ def evaluate_folder(config: EvaluateConfig, folder: Path) -> dict[str, Any]:
     from attngan.evaluation.evaluators import REAL, RealStatistics
     from attngan.evaluation.observer_scores import ObserverEvaluator
     from attngan.runtime.device import find_device
+    from s2i.evaluation import reference
     from s2i.evaluation.cache import Cache
     from s2i.evaluation.evaluation import Evaluation, load_evaluators
-    from s2i.evaluation.folders import score_folder
+    from s2i.evaluation.folders import LARGEST, score_folder
 
     device = find_device(config.device)
-    evaluators, observer = load_evaluators(config).to(device), ObserverEvaluator.load(config.evaluators)
-    if config.inception is None:
+    evaluators = load_evaluators(config).to(device)
+    # What the observer compares with are the photographs of CUB.
+    observer = ObserverEvaluator.load(config.evaluators) if config.real is None else None
+    cache = Cache(config.work)
+    if config.real is not None:
+        real = reference.load(config.real, evaluators, cache)
+        if not len(real.features):
+            print(f"{config.real}: holds mean and covariance, from which KID cannot be had; for it give a folder")
+    elif config.inception is None:
         real = RealStatistics.load(config.evaluators / REAL, evaluators.extractor)
     else:
+        require_file(config.corpus, "corpus, which --inception needs unless --real is given,")
         real = Evaluation(config).statistics()
     row = score_folder(
         folder,
@@ -118,9 +127,12 @@ def evaluate_folder(config: EvaluateConfig, folder: Path) -> dict[str, Any]:
         observer=observer and observer.to(device),
         splits=config.splits,
         seed=config.seed,
-        cache=Cache(config.work),
+        cache=cache,
+        largest=LARGEST if config.real is None else reference.LARGEST,
     )
     meta = {**_meta(config), "extractor": evaluators.extractor.name, "samples": row["pictures"]}
+    if config.real is not None:
+        meta |= {"real": str(config.real), "real_pictures": real.total or None}
     if observer is not None:
         meta["observer"] = observer.name
     figures = {"meta": meta, "rows": {folder.name or str(folder): {"about": f"pictures of {folder}", **row}}}

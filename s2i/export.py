@@ -12,6 +12,7 @@ from datasets.errors import InputError
 from datasets.files import make_folder
 from s2i.model import model_folder
 
+PROGRAM = "program.pt2"
 LIMIT = 24_000_000  # bytes in all: what a repository can bear
 
 
@@ -25,6 +26,9 @@ class ExportConfig:
     """The generator, made by scripts/train_gan.sh."""
     damsm: Path | None = None
     """DAMSM, made by scripts/train_damsm.sh, to ship what retrieval and further training need as well."""
+    torch_export: bool = False
+    """Write program.pt2 as well: speech encoder and generator as one program of torch.export, from samples at 16 kHz
+    and noise to pictures, to run the model without this code. Not of a speech encoder of --front speech."""
     output: Path = Path("outputs/model")
     """Folder that becomes the model; the same files in it are replaced. The shipped one is pretrained."""
 
@@ -44,6 +48,7 @@ def export(config: ExportConfig) -> list[Path]:
     from attngan.networks.encoders import DAMSM_KIND, load_image_encoder  # torch, which --help need not wait for
     from attngan.networks.generator import GENERATOR_KIND, load_generator
     from attngan.runtime import checkpoint
+    from s2i.model import program
     from s2i.model.speech_encoder import SPEECH_KIND, load_speech_encoder
 
     load_speech_encoder(config.sen)  # each builds its network, so that nothing is shipped that does not load
@@ -71,8 +76,14 @@ def export(config: ExportConfig) -> list[Path]:
                 "--damsm out"
             )
         model_folder.write_manifest(made, descriptions)
+        if config.torch_export:  # of the halved weights, so that it paints what the folder paints
+            generator, _ = load_generator(made / model_folder.GENERATOR)
+            program.export(load_speech_encoder(made / model_folder.SPEECH), generator, made / PROGRAM)
+            os.replace(made / PROGRAM, config.output / PROGRAM)
         for name in (*parts, model_folder.MANIFEST):  # the checksums last: an interruption is noticed
             os.replace(made / name, config.output / name)
+    if config.torch_export:
+        print(f"{config.output / PROGRAM}: {(config.output / PROGRAM).stat().st_size / 1e6:.1f} MB")
     for name, size in sizes.items():
         print(f"{config.output / name}: {size / 1e6:.1f} MB")
     print(f"{config.output}: {sum(sizes.values()) / 1e6:.1f} MB in all, of at most {LIMIT / 1e6:.0f} MB")

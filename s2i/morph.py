@@ -70,9 +70,10 @@ def draw(config: MorphConfig) -> "Image.Image":
     import numpy as np  # these take a second to import, which --help need not wait for
     from PIL import Image
 
+    from attngan.networks.condition import morph
     from datasets import audio
     from s2i.model import speech_presence
-    from s2i.model.pipeline import SpeechToImage, morph
+    from s2i.model.pipeline import SpeechToImage
 
     model = SpeechToImage.load(config.model)
     resolutions = model.generator.resolutions

@@ -6,7 +6,7 @@ from typing import Any
 
 from attngan.training.gan_config import GanConfig
 from datasets import cli
-from datasets.files import make_folder
+from datasets.files import make_folder, write_text
 from s2i import train_gan
 from s2i.evaluation import baselines
 from s2i.export import halve, portable
@@ -93,6 +93,7 @@ def train(config: BaselinesConfig) -> list[Path]:
     from s2i.model.speech_encoder import SPEECH_KIND, load_speech_encoder
 
     make_folder(config.output)
+    write_text(config.runs / "config.json", cli.as_json(config))
     written = []
     for name in config.rows:
         for stage in config.trainings(name):

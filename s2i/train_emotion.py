@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from attngan.runtime.training_options import JobOptions
 from datasets import cli, ravdess
 from datasets.errors import InputError
-from datasets.files import make_folder, require_file
+from datasets.files import make_folder, require_file, write_text
 from datasets.lock import alone_in
 from s2i.emotion import FILE
 from s2i.export import halve
@@ -95,6 +95,7 @@ def main(arguments: list[str]) -> None:
     from s2i.emotion import figures
 
     with alone_in(config.run):
+        write_text(config.run / "config.json", cli.as_json(config))
         measured = train(config)
     for line in figures.lines(measured):
         print(line)

@@ -1,7 +1,6 @@
 """The published Inception networks, for figures that papers can be compared with; for those who have the weights."""
 
 from pathlib import Path
-from typing import Any
 from unittest.mock import patch
 
 import torch
@@ -9,8 +8,9 @@ from torch import Tensor, nn
 
 from attngan.evaluation.evaluators import Extractor
 from attngan.networks.image_encoder import resize
+from attngan.runtime.state_dict import read_state_dict
 from datasets.errors import InputError
-from datasets.files import require_file, sha256
+from datasets.files import sha256
 
 SIDE = 299  # px
 FID_CLASSES = 1008  # of the network of pytorch-fid, whose layers have torchvision's names and shapes
@@ -79,21 +79,6 @@ class InceptionExtractor:
                 part.to(device)
 
 
-def _read_state(path: Path, what: str) -> dict[str, Tensor]:
-    """The tensors by name of a file of `torch.save`, without the prefix that training on several GPUs leaves."""
-    require_file(path, "Inception weights")
-    try:
-        state: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # whatever a wrong file makes torch raise
-        reason = f"{type(error).__name__}: torch reads no tensors from it, or it would run code"
-        raise InputError(f"{path}: not {what} ({reason}); save the state_dict() alone") from error
-    if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
-        state = state["state_dict"]
-    if not (isinstance(state, dict) and state and all(isinstance(value, Tensor) for value in state.values())):
-        raise InputError(f"{path}: not {what}, since it holds no dictionary of tensors; save the state_dict() alone")
-    return {str(name).removeprefix("module."): value for name, value in state.items()}
-
-
 def _other_network(path: Path, what: str, error: RuntimeError) -> InputError:
     difference = str(error).split("\n")[1 if "\n" in str(error) else 0].strip()[:160]
     return InputError(f"{path}: not {what} ({difference}); give the right file")
@@ -103,7 +88,7 @@ def _load_fid(path: Path) -> nn.Module:
     """pytorch-fid's own network, frozen, with the weights of `path` in place of its download."""
     from pytorch_fid import inception  # imports torchvision, which is slow and seldom needed
 
-    state = _read_state(path, FID_FILE)
+    state = read_state_dict(path, FID_FILE)
     with patch.object(inception, "load_state_dict_from_url", lambda *_, **__: state):
         try:
             network = inception.InceptionV3()
@@ -116,7 +101,9 @@ def _load_birds(path: Path, background: bool) -> nn.Module:
     """torchvision's network, frozen, with as many classes as the weights of `path` have."""
     from torchvision.models import inception_v3
 
-    state = {name: value for name, value in _read_state(path, BIRDS_FILE).items() if not name.startswith("AuxLogits.")}
+    state = {
+        name: value for name, value in read_state_dict(path, BIRDS_FILE).items() if not name.startswith("AuxLogits.")
+    }
     head = state.get("fc.weight", torch.empty(0))
     if head.dim() != 2 or len(head) < 2 + background:
         shape = f"has the shape {list(head.shape)}" if "fc.weight" in state else "is missing"

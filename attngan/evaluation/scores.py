@@ -25,6 +25,8 @@ def pair(score: Score) -> dict[str, float]:
 def quality(draws: Sequence[Observations], real: RealStatistics, *, splits: int = 10, seed: int = 0) -> dict[str, Any]:
     """Inception Score of the first draw, Fréchet distance over all draws, and kernel distance.
 
+    Of statistics without features, such as others publish, there is no kernel distance.
+
     Args:
         draws: what was seen in the same captions painted with different noise.
         splits: of the Inception Score.
@@ -50,11 +52,13 @@ def quality_of(
     distance = distances.FrechetDistance(real.moments)
     frechet = [distances.frechet_from_moments(real.moments, distances.moments(seen)) for seen, _ in draws]
     spread = bootstrap(lambda rows: distance(features[rows]), len(features), FRECHET_RESAMPLES, seed)
-    return {
+    found = {
         "inception_score": _inception_score(probabilities, splits, seed),
         "fid": {"mean": float(np.mean(frechet)), "std": spread},
-        "kid": pair(distances.kernel_distance(real.features, features, seed=seed)),
     }
+    if len(real.features):
+        found["kid"] = pair(distances.kernel_distance(real.features, features, seed=seed))
+    return found
 
 
 def between_halves(seen: Observations, *, splits: int = 10, seed: int = 0) -> dict[str, Any]:

@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
+
+from datasets.errors import InputError
 
 if TYPE_CHECKING:  # a name in annotations only; the module takes a second to import
     from datasets.loader import Batch
@@ -48,12 +51,35 @@ def concatenate(conditions: Sequence[Condition]) -> Condition:
     longest = max(condition.words.shape[2] for condition in conditions)
 
     def padded(tensor: Tensor) -> Tensor:
-        return torch.nn.functional.pad(tensor, (0, longest - tensor.shape[-1]))
+        return F.pad(tensor, (0, longest - tensor.shape[-1]))
 
     return Condition(
         torch.cat([condition.sentence for condition in conditions]),
         torch.cat([padded(condition.words) for condition in conditions]),
         torch.cat([padded(condition.mask) for condition in conditions]),
+    )
+
+
+def morph(one: Condition, other: Condition, share: float) -> Condition:
+    """A caption between two of one caption each: `one` at share 0, `other` at 1.
+
+    Sentences are mixed, and so are words or segments, once both sequences are stretched to a common length, which
+    itself goes from one's to the other's.
+
+    Raises:
+        InputError: if `share` is not from 0 to 1.
+    """
+    if not 0 <= share <= 1:
+        raise InputError(f"share {share:g}: out of range; give a value from 0 to 1")
+    if share in (0, 1):
+        return other if share else one
+    sequences = [condition.words[:, :, condition.mask[0]] for condition in (one, other)]
+    length = round(sequences[0].shape[2] * (1 - share) + sequences[1].shape[2] * share)
+    start, end = (F.interpolate(words, length, mode="linear", align_corners=True) for words in sequences)
+    return Condition(
+        torch.lerp(one.sentence, other.sentence, share),
+        torch.lerp(start, end, share),
+        torch.ones(1, length, dtype=torch.bool, device=one.mask.device),
     )
 
 

@@ -69,6 +69,7 @@ def load_text_encoder(path: Path) -> tuple[TextEncoder, Vocabulary]:
     if description.get("caption") != "text":
         raise InputError(f"{path}: this DAMSM was trained without text; give one trained with --modality text")
     words = {"words": checkpoint.part(description, "vocabulary", path)}
+    words["skips_unknown"] = bool(description.get("skips_unknown", False))
     vocabulary = checkpoint.build(Vocabulary, {"vocabulary": words}, "vocabulary", path)
     arguments = {
         "n_words": len(vocabulary),

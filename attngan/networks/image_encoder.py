@@ -114,6 +114,7 @@ class InceptionTrunk(nn.Module):
         names = [name for name, _ in network.named_children() if name not in ("AuxLogits", "dropout", "fc", "avgpool")]
         split = names.index("Mixed_6e") + 1
         children = dict(network.named_children())
+        self.names = {"lower": names[:split], "upper": names[split:]}  # torchvision's, of each part
         self.lower = nn.Sequential(*[children[name] for name in names[:split]])
         self.upper = nn.Sequential(*[children[name] for name in names[split:]])
         self.requires_grad_(False)

@@ -84,7 +84,7 @@ class ExploreHandlers:
                 paths.append(folder / "bird-attention.png")
                 save_figure(paths[-1], pictures, title=described.title)
             paths.append(folder / "bird.json")
-            write_text(paths[-1], self.backend.session.about(described, pictures, seed, sample).to_json())
+            write_text(paths[-1], pictures.origins[0].painting.to_json())
             for place, wave in enumerate(described.waves, 1):
                 paths.append(recording.write(folder / f"bird-heard-{place}.wav", wave))
         return paths

@@ -39,6 +39,9 @@ class EvaluateConfig:
     """Folder of pictures that another model made, to be scored alone."""
     table: Path | None = None
     """CSV of those pictures: image, and caption or recording or both; without it only quality is scored."""
+    real: Path | None = None
+    """What FID and KID of --folder compare with: a folder of real pictures, or an .npz with mu and sigma, as DF-GAN and
+    pytorch-fid save them (--inception, and FID alone); by default the photographs of CUB."""
     corpus: Path = Path("data/cub.h5")
     """The corpus whose test split is painted; not needed for --folder."""
     model: Path = cli.repository() / "pretrained"
@@ -79,6 +82,8 @@ class EvaluateConfig:
             raise InputError(f"--samples {self.samples}: fewer than --splits {self.splits}; give more samples")
         if self.table is not None and self.folder is None:
             raise InputError(f"--table {self.table}: describes the pictures of --folder; give that as well")
+        if self.real is not None and self.folder is None:
+            raise InputError(f"--real {self.real}: is what --folder is compared with; give that as well")
 
     @property
     def results(self) -> Path:

@@ -4,7 +4,6 @@ import functools
 import os
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +16,11 @@ from tqdm import tqdm
 from attngan.evaluation import scores
 from attngan.evaluation.evaluators import Evaluators, Observations, Observed, RealStatistics, concatenate
 from attngan.evaluation.observer_scores import ObserverEvaluator
-from datasets import audio, csv_source, picture_file
-from datasets.captions import tokenize
+from datasets import audio, picture_file
 from datasets.errors import InputError
-from datasets.file_names import find_file
 from datasets.loader import to_unit
 from s2i.evaluation.cache import Cache
+from s2i.evaluation.picture_table import read_table
 from s2i.model.speech_encoder import load_speech_encoder
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
@@ -36,21 +34,6 @@ BATCH = 64  # pictures looked at together
 RECORDINGS = 32  # heard together
 
 
-@dataclass(frozen=True)
-class PictureTable:
-    """What a table says of N pictures, in their order.
-
-    Attributes:
-        captions: N, or None where the table has only recordings.
-        recordings: N files, or None where it has captions.
-        species: [N]; pictures of one class, or with the same caption or recording where there is no class column.
-    """
-
-    captions: list[str] | None
-    recordings: list[Path] | None
-    species: Tensor
-
-
 def score_folder(
     folder: Path,
     table: Path | None,
@@ -62,6 +45,7 @@ def score_folder(
     splits: int = 10,
     seed: int = 0,
     cache: Cache | None = None,
+    largest: int = LARGEST,
 ) -> dict[str, Any]:
     """Score the pictures of a folder, at any depth, each by its middle square.
 
@@ -72,6 +56,7 @@ def score_folder(
         splits: of the Inception Score.
         seed: of what is random in the scores.
         cache: where to keep what was seen, so that a scoring that was stopped goes on.
+        largest: side in px that larger pictures are reduced to, as the real ones were.
 
     Returns:
         The number of `pictures`, what `scores.quality` gives, what the `observer` gives, and with captions what
@@ -88,18 +73,17 @@ def score_folder(
         needed = f"--splits {splits} needs {splits}" if splits > FEWEST else f"scoring needs {FEWEST}"
         raise InputError(f"{folder}: {len(pictures)} pictures, {needed}; add pictures or give fewer splits")
     described = None if table is None else read_table(Path(table), folder, pictures)
-    with tqdm(pictures, desc="checking", unit="picture", leave=False) as bar:
-        resolutions = [check_picture(path) for path in bar]
+    resolutions = _check_all(pictures, largest)
     spoken = None
     if described is not None and described.recordings is not None:
         print(f"{table}: has no captions, so the held-out encoder, which reads text, gives no figure")
         spoken = _hear(described.recordings, speech)
-    seen = _look_at_all(folder, pictures, resolutions, evaluators, cache)
+    seen = _look_at_all(folder, pictures, resolutions, evaluators, cache, largest)
     options = {"splits": splits, "seed": seed}
     _warn_of_few(*seen.features.shape)
     row = {"pictures": len(pictures), **_quietly(lambda: scores.quality([seen], real, **options))}
     if observer is not None:
-        observed: Observed = _look_at_all(folder, pictures, resolutions, observer, cache)
+        observed: Observed = _look_at_all(folder, pictures, resolutions, observer, cache, largest)
         row["observer"] = _quietly(lambda: observer.quality([observed], **options))
     if described is None:
         return row
@@ -134,7 +118,12 @@ def find_pictures(folder: Path) -> list[Path]:
     return pictures
 
 
-def check_picture(path: Path) -> int:
+def _check_all(pictures: Sequence[Path], largest: int) -> list[int]:
+    with tqdm(pictures, desc="checking", unit="picture", leave=False) as bar:
+        return [check_picture(path, largest) for path in bar]
+
+
+def check_picture(path: Path, largest: int = LARGEST) -> int:
     """The resolution in px at which a picture will be looked at, once its header says that it can be scored.
 
     Raises:
@@ -151,62 +140,7 @@ def check_picture(path: Path) -> int:
         raise InputError(f"{path}: is {NAMES.get(mode, 'not in red, green and blue')} (mode {mode}); {advice}")
     if min(size) < SMALLEST:
         raise InputError(f"{path}: {size[0]}x{size[1]} px is too small; give at least {SMALLEST} px")
-    return min(*size, LARGEST)
-
-
-def read_table(path: Path, folder: Path, pictures: Sequence[Path]) -> PictureTable:
-    """Read the table of a folder's pictures, one row for each.
-
-    The column image names a picture relative to the folder; caption is what it should show; recording, relative to the
-    table, is what was said, and is only used where there are no captions; class is optional.
-
-    Raises:
-        InputError: naming the line, for a column or field that is missing, a picture that is not in the folder or is
-            named twice, pictures without a row, or fewer than two classes, captions or recordings that differ.
-    """
-    rows = csv_source.rows(path, ("image",))
-    if not rows:
-        raise InputError(f"{path}: has no rows; add a line for each picture")
-    columns = {name for _, row in rows for name in row}
-    wanted = "caption" if "caption" in columns else "recording"
-    if wanted not in columns:
-        raise InputError(f"{path}: column 'caption' or 'recording' is missing; name one in the first line, and fill it")
-    needed = ["image", wanted, *(["class"] if "class" in columns else [])]
-    places = {os.path.abspath(picture): place for place, picture in enumerate(pictures)}
-    described: dict[int, tuple[str, str]] = {}
-    for line, row in rows:
-        where = f"{path}: line {line}"
-        for name in needed:
-            if not row.get(name):
-                raise InputError(f"{where}: {name} is empty; fill it in")
-        image = find_file(folder, row["image"])
-        place = None if image is None else places.get(os.path.abspath(image))
-        if place is None:
-            raise InputError(
-                f"{where}: image {row['image']} is no picture in {folder}; mend the name or remove the row"
-            )
-        if place in described:
-            raise InputError(f"{where}: image {row['image']} has a row already; give one row an image")
-        value = row[wanted]
-        if wanted == "caption" and not tokenize(value):
-            raise InputError(f"{where}: caption {value[:40]!r} has no English words; describe the picture")
-        if wanted == "recording":
-            recording = find_file(path.parent, value)
-            if recording is None:
-                raise InputError(f"{where}: recording {value} not found; mend the path")
-            value = str(recording)
-        described[place] = value, row.get("class") or value
-    if missing := [picture for place, picture in enumerate(pictures) if place not in described]:
-        count = f"{len(missing)} of its {len(pictures)} pictures have no row in {path}"
-        raise InputError(f"{folder}: {count}, the first is {missing[0].relative_to(folder)}; add rows or move them out")
-    values = [described[place][0] for place in range(len(pictures))]
-    classes, species = np.unique([described[place][1] for place in range(len(pictures))], return_inverse=True)
-    if len(classes) < 2:
-        kind = "class" if "class" in needed else wanted
-        raise InputError(f"{path}: all rows have the same {kind}; R-precision chooses among different ones, give more")
-    if wanted == "caption":
-        return PictureTable(values, None, torch.from_numpy(species))
-    return PictureTable(None, [Path(value) for value in values], torch.from_numpy(species))
+    return min(*size, largest)
 
 
 def _hear(recordings: Sequence[Path], speech: Path) -> Tensor:
@@ -227,15 +161,33 @@ def _check_width(spoken: Tensor, matched: Tensor, speech: Path) -> None:
         raise InputError(f"{speech}: {widths}; take both from the same training")
 
 
+def look_at_all(
+    folder: Path, pictures: Sequence[Path], evaluators: Evaluators, cache: Cache | None, largest: int = LARGEST
+) -> Observations:
+    """What the evaluators see in pictures of a folder, each by its middle square, reduced to `largest` px.
+
+    Raises:
+        InputError: for fewer than four, or one that cannot be scored.
+    """
+    if len(pictures) < FEWEST:
+        raise InputError(f"{folder}: {len(pictures)} pictures, {FEWEST} are needed; add some")
+    return _look_at_all(folder, pictures, _check_all(pictures, largest), evaluators, cache, largest)
+
+
 def _look_at_all(
-    folder: Path, pictures: Sequence[Path], resolutions: Sequence[int], eye: Any, cache: Cache | None
+    folder: Path,
+    pictures: Sequence[Path],
+    resolutions: Sequence[int],
+    eye: Any,
+    cache: Cache | None,
+    largest: int,
 ) -> Any:
     """What an eye, Evaluators or an ObserverEvaluator, sees in all pictures, in their order."""
     parts: list[Any] = []
     with tqdm(total=len(pictures), desc="looking", unit="picture") as bar:
         for first in range(0, len(pictures), CHUNK):
             chunk = slice(first, first + CHUNK)
-            compute = functools.partial(_look, pictures[chunk], resolutions[chunk], eye, bar)
+            compute = functools.partial(_look, pictures[chunk], resolutions[chunk], eye, bar, largest)
             kind = Observed if isinstance(eye, ObserverEvaluator) else Observations
             if cache is None:
                 parts.append(kind(**compute()))
@@ -243,33 +195,35 @@ def _look_at_all(
                 about = [(path, path.stat()) for path in pictures[chunk]]
                 files = [[str(path.relative_to(folder)), kept.st_size, kept.st_mtime_ns] for path, kept in about]
                 identity = {"evaluators": eye.identity, "files": files}
+                if largest != LARGEST:
+                    identity["largest"] = largest
                 parts.append(kind(**cache.arrays("folder", identity, compute)))
             bar.update(min(first + CHUNK, len(pictures)) - bar.n)  # those that were kept
     return concatenate(parts)
 
 
-def _look(pictures: Sequence[Path], resolutions: Sequence[int], eye: Any, bar: tqdm) -> dict[str, Tensor]:
+def _look(pictures: Sequence[Path], resolutions: Sequence[int], eye: Any, bar: tqdm, largest: int) -> dict[str, Tensor]:
     """What is seen in pictures of which those of one size are looked at together, in the order given."""
     order, parts = [], []
     for resolution in sorted(set(resolutions)):
         same = [place for place, own_side in enumerate(resolutions) if own_side == resolution]
         for first in range(0, len(same), BATCH):
             places = same[first : first + BATCH]
-            parts.append(eye.look(torch.stack([_read(pictures[place]) for place in places])))
+            parts.append(eye.look(torch.stack([_read(pictures[place], largest) for place in places])))
             _check_finite(parts[-1], [pictures[place] for place in places])
             order += places
             bar.update(len(places))
     return vars(concatenate(parts)[torch.tensor(order).argsort()])
 
 
-def _read(path: Path) -> Tensor:
-    """The middle square of a picture, upright, [3, S, S] in [-1, 1] with S at most 128."""
+def _read(path: Path, largest: int) -> Tensor:
+    """The middle square of a picture, upright, [3, S, S] in [-1, 1] with S at most `largest`."""
     picture = picture_file.decode(picture_file.read(path), str(path), upright=True)
     resolution = min(picture.size)
     left, top = (picture.width - resolution) // 2, (picture.height - resolution) // 2
     square = picture.crop((left, top, left + resolution, top + resolution))
-    if resolution > LARGEST:
-        square = square.resize((LARGEST, LARGEST), Image.Resampling.LANCZOS)
+    if resolution > largest:
+        square = square.resize((largest, largest), Image.Resampling.LANCZOS)
     return to_unit(torch.from_numpy(np.array(square)).permute(2, 0, 1))
 
 

@@ -51,22 +51,27 @@ class ModelFolder:
             self._checksums[name] = sha256(require_file(self / name, "model file"))
         return self._checksums[name]
 
-    def check(self) -> None:
+    def check(self) -> tuple[str, ...]:
         """Check that it holds a model whose files are those that its `model.json`, if there is one, describes.
+
+        Returns:
+            The names of the networks in it: generator, and speech encoder unless `model.json` knows of none, since
+            the model paints typed words alone.
 
         Raises:
             InputError: if the folder or a file is missing, or a checksum differs.
         """
         if not os.path.isdir(self.path):  # unlike Path's own, it does not mind names that cannot be
             raise InputError(f"{self}: model folder not found; name one with {SPEECH} and {GENERATOR} in it")
-        for name in (SPEECH, GENERATOR):
-            require_file(self / name, "model file")
         manifest = self / MANIFEST
         if not os.path.exists(manifest):
-            return
+            for name in (SPEECH, GENERATOR):
+                require_file(self / name, "model file")
+            return SPEECH, GENERATOR
         try:
             described = read_json(manifest, "model description", "copy the folder again", dict)["files"]
-            checksums = {name: described[name]["sha256"] for name in (SPEECH, GENERATOR)}
+            names = (SPEECH, GENERATOR) if SPEECH in described or DAMSM not in described else (GENERATOR,)
+            checksums = {name: described[name]["sha256"] for name in names}
         except (KeyError, TypeError) as error:
             raise InputError(f"{manifest}: does not tell the checksums of the model; copy the folder again") from error
         for name, checksum in checksums.items():
@@ -75,3 +80,4 @@ class ModelFolder:
                     f"{self / name}: is not the file that {MANIFEST} beside it describes, or cut off; copy the folder "
                     "again, or export the model again"
                 )
+        return names

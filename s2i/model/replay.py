@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from attngan.runtime.training_options import PRECISIONS, SINGLE
 from datasets.errors import InputError
 from datasets.files import require_file
 from datasets.json_file import parse_json
@@ -51,6 +52,7 @@ class PaintingFile:
         pixels: checksum of the largest picture's pixels.
         threads: how many computed it; sums are rounded differently when they are shared out differently.
         versions: of what computed it.
+        precision: that it was painted in, of `attngan.runtime.device`.
     """
 
     sources: tuple[Source, ...]
@@ -61,10 +63,14 @@ class PaintingFile:
     pixels: str
     threads: int = field(default_factory=torch.get_num_threads)
     versions: dict[str, str] = field(default_factory=lambda: versions())
+    precision: str = SINGLE
 
     def to_json(self) -> str:
         """The file's text."""
-        return json.dumps({"kind": KIND, "format": FORMAT, **asdict(self)}, indent=1) + "\n"
+        told = asdict(self)
+        if self.precision == SINGLE:  # which older programs know nothing else of
+            del told["precision"]
+        return json.dumps({"kind": KIND, "format": FORMAT, **told}, indent=1) + "\n"
 
     def check_model(self, folder: ModelFolder) -> None:
         """Check that `folder` holds the model that painted.
@@ -109,7 +115,15 @@ def load(path: str | Path) -> PaintingFile:
     """
     path = require_file(path, "painting")
     with open(path, "rb") as file:
-        data = file.read(MAX_BYTES + 1)
+        return parse(file.read(MAX_BYTES + 1), path)
+
+
+def parse(data: bytes, path: str | Path) -> PaintingFile:
+    """Read the text of `PaintingFile.to_json` that `path` held.
+
+    Raises:
+        InputError: if it is something else, or of another version.
+    """
     try:
         if len(data) > MAX_BYTES:
             raise ValueError("it is too large")
@@ -127,6 +141,8 @@ def load(path: str | Path) -> PaintingFile:
                 raise ValueError("a number is out of range")
             if not 1 <= threads <= MAX_THREADS:
                 raise ValueError(f"{threads} threads are out of range")
+            if given.get("precision", SINGLE) not in PRECISIONS:
+                raise ValueError(f"precision {str(given['precision'])[:40]!r} is unknown")
             share = float(given["share"])
             return PaintingFile(
                 **{**given, "sources": sources, "share": share, "model": model, "versions": computed_by}

@@ -11,12 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from attngan.networks.condition import Condition
+from attngan.networks.condition import Condition, morph
+from attngan.runtime.training_options import SINGLE
 from datasets import voices
 from datasets.errors import InputError
 from s2i.model import replay, spoken_language
 from s2i.model.model_folder import ModelFolder
-from s2i.model.pipeline import Pictures, SpeechToImage, morph
+from s2i.model.painted_file import Origin
+from s2i.model.pipeline import Pictures, SpeechToImage
 from s2i.model.replay import PaintingFile, Source
 from s2i.model.text_reader import TextReader, check_text
 from s2i.model.transcribe import Recogniser
@@ -77,19 +79,20 @@ class Session:
 
     Args:
         folder: holds speech and generator weights, and perhaps DAMSM's, for text, and a recogniser.
+        device, precision: where and how it paints; of `SpeechToImage.load`.
 
     Raises:
         InputError: if a file is missing or damaged; of what is for text or a recogniser, when it is first used.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, device: str = "auto", *, precision: str = SINGLE) -> None:
         self.folder = ModelFolder(folder)
-        self.model = SpeechToImage.load(self.folder)
+        self.model = SpeechToImage.load(self.folder, device, precision=precision)
 
-    @cached_property
+    @property
     def reader(self) -> TextReader:
         """What reads typed words."""
-        return TextReader(self.folder, self.model.device)
+        return self.model.reader
 
     @cached_property
     def _recogniser(self) -> Recogniser:
@@ -118,7 +121,7 @@ class Session:
         return Description(
             heard.condition,
             title,
-            (Source(speech=replay.checksum(wave)),),
+            (heard.source,),
             text=text,
             segments=heard.segments,
             log_mel=heard.log_mel,
@@ -133,8 +136,8 @@ class Session:
             InputError: if there are none that the model knows, or too many.
         """
         read = self.reader(text)
-        text = " ".join(text.split())
-        return Description(read.condition, text, (Source(text=text),), text, tuple(read.words), notes=tuple(read.notes))
+        sources = (Source(text=read.text),)
+        return Description(read.condition, read.text, sources, read.text, tuple(read.words), notes=tuple(read.notes))
 
     def say(self, text: str, voice: str = VOICE) -> Description:
         """Typed words, said by a synthetic voice, as a description from speech.
@@ -179,8 +182,24 @@ class Session:
         Raises:
             InputError: if a number is out of range.
         """
-        pictures = self.model.paint(described.condition, samples=samples, seed=seed, first=sample, stages=stages)
+        if stages is None:
+            pictures = self._paint_all(described, seed, sample, samples)
+        else:
+            pictures = self.model.paint(described.condition, samples=samples, seed=seed, first=sample, stages=stages)
         return replace(pictures, segments=described.segments, log_mel=described.log_mel)
+
+    def _paint_all(
+        self, described: Description, seed: int, sample: int, samples: int = 1, precision: str | None = None
+    ) -> Pictures:
+        return self.model.paint_from(
+            described.condition,
+            described.sources,
+            share=described.share,
+            samples=samples,
+            seed=seed,
+            first=sample,
+            precision=precision,
+        )
 
     def words(self, wave: Tensor) -> Words:
         """What the recogniser understands, with times in seconds; painting itself knows no words.
@@ -194,33 +213,35 @@ class Session:
         """What Whisper understands, helped by the captions of the recogniser; None where Whisper is not installed."""
         return None if self._whisper is None else self._whisper(wave)
 
-    def about(self, described: Description, pictures: Pictures, seed: int, sample: int) -> PaintingFile:
-        """How `pictures` were painted, to paint them again."""
-        return PaintingFile(
-            described.sources,
-            described.share,
-            seed,
-            sample,
-            replay.model_checksums(self.folder, speech=described.spoken, text=described.typed),
-            replay.checksum(pictures.stages[-1][0]),
-        )
-
-    def repaint(self, about: PaintingFile, waves: Sequence[tuple[str, Tensor]]) -> tuple[Pictures, bool]:
-        """Paint what `about` tells of once more; and whether every pixel is the same.
+    def repaint(self, origin: Origin, waves: Sequence[tuple[str, Tensor]] = ()) -> tuple[Pictures, Description, bool]:
+        """Paint a picture once more; gives also what was painted, and whether every pixel is the same.
 
         Args:
-            waves: name and samples of the recordings given; each that `about` names must be among them.
+            waves: name and samples of the recordings given; each that `origin` names must be among them, unless it
+                holds what was heard.
 
         Raises:
             InputError: if the model is another, or a recording is missing or another.
         """
+        about = origin.painting
         about.check_model(self.folder)
         with _threads(about.threads):
-            pictures = self.paint(self._describe(about, waves), about.seed, about.sample)
-        return pictures, replay.checksum(pictures.stages[-1][0]) == about.pixels
+            described = self._describe(about, waves, origin.condition)
+            pictures = self._paint_all(described, about.seed, about.sample, precision=about.precision)
+        pictures = replace(pictures, segments=described.segments, log_mel=described.log_mel)
+        return pictures, described, replay.checksum(pictures.stages[-1][0]) == about.pixels
 
-    def _describe(self, about: PaintingFile, waves: Sequence[tuple[str, Tensor]]) -> Description:
-        """What was said or typed for a picture."""
+    def _describe(
+        self, about: PaintingFile, waves: Sequence[tuple[str, Tensor]], heard: Condition | None
+    ) -> Description:
+        """What was said or typed for a picture, or what was heard of it, where no recording is given."""
+        if heard is not None and not waves:
+            wanted = self.model.generator.augmentation.project.in_features
+            if heard.sentence.shape[1] != wanted:
+                raise InputError(
+                    f"picture: tells of {heard.sentence.shape[1]} dimensions, the model wants {wanted}; copy it again"
+                )
+            return Description(heard, "recording", about.sources, share=about.share)
         by_checksum = {replay.checksum(wave): wave for _, wave in waves}
         described = []
         for source in about.sources:

@@ -23,6 +23,7 @@ class EncodedText:
 
     Attributes:
         condition: one caption, of T words.
+        text: the description, without needless spaces.
         words: the T words that were read.
         unknown: what it did not know, in order, each once: words of English and of others.
         meant: for each of the first of these that resembles a word that it knows, that word.
@@ -30,6 +31,7 @@ class EncodedText:
     """
 
     condition: Condition
+    text: str
     words: list[str]
     unknown: list[str]
     meant: dict[str, str]
@@ -82,7 +84,10 @@ class TextReader:
                 '"a small yellow bird with black wings"'
             )
         condition = encoders.encode_captions(self.encoder, self.vocabulary, [text])
-        return EncodedText(condition, words[:MAX_WORDS], unknown, meant, max(0, len(words) - MAX_WORDS))
+        words = self.vocabulary.heeded(words)
+        return EncodedText(
+            condition, " ".join(text.split()), words[:MAX_WORDS], unknown, meant, max(0, len(words) - MAX_WORDS)
+        )
 
 
 def named(unknown: Sequence[str], meant: Mapping[str, str]) -> str:

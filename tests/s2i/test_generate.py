@@ -1,3 +1,4 @@
+import json
 import resource
 import shutil
 import subprocess
@@ -288,7 +289,7 @@ def test_help_explains_every_option_without_waiting_for_torch():
     command = [sys.executable, "-X", "importtime", "-m", "s2i.generate", "--help"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     for word in ("--output", "--samples", "--seed", "--attention", "--model", "default: 1", "default: outputs"):
-        assert word in done.stdout
+        assert word in " ".join(done.stdout.replace("│", " ").split())
     assert " torch\n" not in done.stderr
 
 
@@ -344,7 +345,7 @@ def test_a_picture_of_the_page_is_painted_again_bit_for_bit(run, talking, wav, t
     described = session.hear(recording.read(wav))
     pictures = session.paint(described, 11, 3)
     about = tmp_path / "page.json"
-    about.write_text(session.about(described, pictures, 11, 3).to_json())
+    about.write_text(pictures.origins[0].painting.to_json())
     code, out, err = run("--replay", about, wav)
     assert (code, err) == (0, [])
     assert [Path(line).name for line in out] == [f"page-{side}.png" for side in (8, 16, 32)]
@@ -379,6 +380,125 @@ def test_the_model_is_read_and_checked_once(run, talking, wav, small, monkeypatc
     monkeypatch.setattr(checkpoint, "load", lambda path, kind: loaded.append(path.name) or load(path, kind))
     monkeypatch.setattr(microphone, "record", lambda: torch.from_numpy(small.hum(500)))
     assert run("--microphone", "--text", "a red bird", wav)[0] == 0
-    assert sorted(checked) == ["generator.safetensors", "speech.safetensors"]
+    assert sorted(checked) == ["damsm.safetensors", "generator.safetensors", "speech.safetensors"]
     loaded = [name for name in loaded if name != speech_presence.WEIGHTS]  # which may be loaded already
     assert sorted(loaded) == ["damsm.safetensors", "generator.safetensors", "speech.safetensors"]
+
+
+def test_a_picture_is_painted_again_from_itself(run, talking, wav, tmp_path):
+    folder = tmp_path / "out"
+    code, out, _ = run(wav, "--seed", 5, "--samples", 2)
+    pixels = np.asarray(Image.open(folder / "bird-2-32.png"))
+    wav.unlink()
+    assert code == 0
+    code, out, err = run("--replay", folder / "bird-2-16.png", "--attention")
+    assert (code, out[-1]) == (0, str(folder / "bird-2-32.png"))
+    assert err == ["note: --attention needs the recording, to show its segments; name it as well"]
+    assert (np.asarray(Image.open(out[-1])) == pixels).all()
+    copy = tmp_path / "copy.png"
+    shutil.copy(folder / "bird-2-32.png", copy)
+    assert [Path(line).name for line in run("--replay", copy)[1]] == [f"copy-{side}.png" for side in (8, 16, 32)]
+    assert run("--replay", copy, "--half")[0] == 2
+    (folder / "plain.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    code, out, err = run("--replay", folder / "plain.png")
+    assert (code, out, len(err)) == (2, [], 1)
+
+
+@pytest.fixture
+def table(tmp_path):
+    def write(text):
+        path = tmp_path / "tables" / "birds.csv"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def test_a_manifest_names_recordings_seeds_and_outputs(run, talking, wav, table, tmp_path):
+    path = table(
+        "recording,seed,output,text\n"
+        "../recordings/bird.wav,4,red/first,\n"
+        "../recordings/bird.wav,5,second.png,\n"
+        "../recordings/bird.wav,,,\n"
+        ",6,words.PNG,a red bird\n"
+        ",,,a red bird\n"
+    )
+    code, out, err = run("--manifest", path, "--seed", 9)
+    folder = tmp_path / "out"
+    wanted = ["red/first-8.png", "red/first-16.png", "red/first-32.png", "second.png"]
+    wanted += [f"bird-{side}.png" for side in (8, 16, 32)] + ["words.png"]
+    wanted += [f"a-red-bird-{side}.png" for side in (8, 16, 32)]
+    assert (code, out, err) == (0, [str(folder / name) for name in wanted], [])
+    code, out, _ = run(wav, "--seed", 5)
+    assert (np.asarray(Image.open(out[-1])) == np.asarray(Image.open(folder / "second.png"))).all()
+    assert Image.open(folder / "bird-32.png").text["Seed"] == "9"
+    assert run("--manifest", path, "--seed", 9)[1] == [str(folder / name) for name in wanted]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", ["no rows"]),
+        ("recording,seed\n", ["no rows"]),
+        ("recording,colour\nbird.wav,red\n", ["column 'colour'"]),
+        ("recording\nnone.wav\n", ["line 2", "none.wav", "not found"]),
+        ("recording,text\nrecordings/bird.wav,a bird\n", ["line 2", "one of the two"]),
+        ("recording,seed\nrecordings/bird.wav,1\n,2\n", ["line 3", "neither"]),
+        ("recording,seed\nrecordings/bird.wav,-1\n", ["line 2", "seed -1"]),
+        ("recording,seed\nrecordings/bird.wav,1.5\n", ["seed 1.5"]),
+        ("recording,seed\nrecordings/bird.wav,99999999999999999999\n", ["seed 9999"]),
+        ("recording,output\nrecordings/bird.wav,../x.png\n", ["outside"]),
+        ("recording,output\nrecordings/bird.wav,/tmp/x.png\n", ["outside"]),
+        ("recording,output\nrecordings/bird.wav,a\nrecordings/bird.wav,A\n", ["line 3", "output A", "line 2"]),
+        ("recording,output\nrecordings/bird.wav,.\n", ["outside"]),
+    ],
+)
+def test_a_bad_manifest_is_refused_before_anything_is_painted(run, wav, tmp_path, text, words):
+    path = tmp_path / "birds.csv"
+    path.write_text(text)
+    code, out, err = run(wav, "--manifest", path)
+    assert (code, out, len(err)) == (2, [], 1)
+    assert str(path) in err[0]
+    for word in words:
+        assert word in err[0]
+    assert not (tmp_path / "out").exists()
+
+
+def test_of_a_manifest_with_a_bad_recording_the_others_are_painted(run, wav, table, tmp_path):
+    (wav.parent / "bad.wav").write_bytes(b"no sound at all")
+    path = table("recording,output\n../recordings/bad.wav,one.png\n../recordings/bird.wav,two.png\n")
+    code, out, err = run("--manifest", path)
+    assert (code, out, len(err)) == (2, [str(tmp_path / "out" / "two.png")], 1)
+    assert err[0].startswith(f"error: {path}: line 2: ")
+
+
+def test_json_tells_everything_in_lines(run, talking, wav, tmp_path):
+    code, out, err = run(wav, tmp_path / "none.wav", "--text", "a red bird of zorp", "--seed", 3, "--json")
+    lines = [json.loads(line) for line in out]
+    assert code == 2
+    painted = {line["source"]: line for line in lines if "source" in line}
+    assert set(painted) == {str(wav), "a red bird of zorp"}
+    assert painted[str(wav)] == {
+        "source": str(wav),
+        "seed": 3,
+        "files": [str(tmp_path / "out" / f"bird-{side}.png") for side in (8, 16, 32)],
+        "notes": [],
+    }
+    assert "zorp" in painted["a red bird of zorp"]["notes"][0]
+    (failed,) = (line for line in lines if "error" in line)
+    assert "none.wav" in failed["error"]
+    assert len(err) == 2
+
+
+def test_device_precision_and_short_options(run, model, wav, tmp_path):
+    whole, half = tmp_path / "whole", tmp_path / "half"
+    for folder, options in ((whole, ["--device", "cpu"]), (half, ["--half"])):
+        assert generate.main([str(wav), "-o", str(folder), "--model", str(model), *options]) == 0
+    assert generate.main([f"-o={whole}", "--model", str(model), str(wav)]) == 0
+    one, other = (np.asarray(Image.open(folder / "bird-32.png")).astype(int) for folder in (whole, half))
+    assert 0 < np.abs(one - other).mean() < 4
+    assert "bf16-mixed" in Image.open(half / "bird-32.png").text["painting"]
+    assert run(wav, "--device", "abacus")[0] == 2
+    with pytest.raises(InputError, match="--output"):
+        generate.main([str(wav), "-o"])

@@ -7,7 +7,7 @@ import torch
 
 from datasets.errors import InputError
 from s2i.app import recording
-from s2i.model import replay
+from s2i.model import painted_file
 from s2i.model.session import Session
 
 
@@ -51,12 +51,14 @@ def test_a_picture_is_painted_again_from_its_file(session, wave, tmp_path):
     one, other = session.hear(wave), session.read("a red bird")
     for described in (one, other, session.between(one, other, 0.3)):
         pictures = session.paint(described, 9, 2)
-        (tmp_path / "bird.json").write_text(session.about(described, pictures, 9, 2).to_json())
-        about = replay.load(tmp_path / "bird.json")
-        again, same = session.repaint(about, [("heard.wav", kept)])
+        (tmp_path / "bird.json").write_text(pictures.origins[0].painting.to_json())
+        about = painted_file.read(tmp_path / "bird.json")
+        again, _, same = session.repaint(about, [("heard.wav", kept)])
         assert same
         assert (again.stages[-1] == pictures.stages[-1]).all()
-    assert not session.repaint(dataclasses.replace(about, pixels="other"), [("heard.wav", kept)])[1]
+    assert not session.repaint(
+        painted_file.Origin(dataclasses.replace(about.painting, pixels="x")), [("heard.wav", kept)]
+    )[2]
     with pytest.raises(InputError, match="none given"):
         session.repaint(about, [])
     with pytest.raises(InputError, match=r"b\.wav: is not the recording"):
@@ -68,7 +70,7 @@ def test_a_picture_is_painted_again_with_as_many_threads_as_there_are_cores(sess
     monkeypatch.setattr(os, "cpu_count", lambda: torch.get_num_threads() + more)
     described, before, used = session.read("a red bird"), torch.get_num_threads(), []
     pictures = session.paint(described, 9)
-    about = dataclasses.replace(session.about(described, pictures, 9, 0), threads=before + 1023)
+    about = dataclasses.replace(pictures.origins[0].painting, threads=before + 1023)
     plain = session.model.paint
 
     def paint(*arguments, **named):
@@ -76,10 +78,10 @@ def test_a_picture_is_painted_again_with_as_many_threads_as_there_are_cores(sess
         return plain(*arguments, **named)
 
     monkeypatch.setattr(session.model, "paint", paint)
-    session.repaint(about, [])
+    session.repaint(painted_file.Origin(about))
     assert used == [before + more]
     assert torch.get_num_threads() == before
-    assert session.about(described, pictures, 9, 0).threads == before
+    assert session.paint(described, 9).origins[0].painting.threads == before
 
 
 def test_notes_tell_what_was_not_understood(session):
