@@ -34,6 +34,7 @@ COMMANDS = {
     "export": Command("s2i.export", "pack trained weights into a folder"),
     "export-evaluators": Command("s2i.export_evaluators", "pack what pictures are scored by"),
     "fit-observer": Command("s2i.fit_observer", "fit what scores pictures through the observer"),
+    "import-attngan": Command("s2i.import_attngan", "make a model of AttnGAN's published weights"),
     "evaluate": Command("s2i.evaluate", "score models, or a folder of pictures"),
     "evaluate-synthetic": Command("s2i.evaluate_synthetic", "score models on synthetic birds"),
     "check-measures": Command("s2i.check_measures", "tell which measures notice damaged photographs"),

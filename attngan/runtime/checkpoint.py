@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 
 import safetensors
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as serialise
 from torch import Tensor, nn
 
 from datasets.errors import InputError
@@ -47,11 +48,8 @@ def save(path: str | Path, state: Any, description: dict[str, Any]) -> None:
     # Within the description, since safetensors would write two entries in any order.
     signed = f'{header[:-1]}, "{CHECKSUM}": "{_checksum(header, tensors)}"}}'
     with replacing(path) as temporary:
-        try:
-            save_file(tensors, temporary, metadata={"description": signed})
-        except safetensors.SafetensorError as error:  # how it reports that the disk is full
-            raise OSError(str(error)) from error
-        temporary.chmod(0o644)  # it writes files that only their owner may read
+        # Not by save_file, which writes a temporary file of its own that a kill leaves behind.
+        temporary.write_bytes(serialise(tensors, metadata={"description": signed}))
 
 
 def _checksum(header: str, tensors: dict[str, Tensor]) -> str:

@@ -180,7 +180,7 @@ def _look_at_all(
     resolutions: Sequence[int],
     eye: Any,
     cache: Cache | None,
-    largest: int,
+    largest: int = LARGEST,
 ) -> Any:
     """What an eye, Evaluators or an ObserverEvaluator, sees in all pictures, in their order."""
     parts: list[Any] = []
@@ -216,7 +216,7 @@ def _look(pictures: Sequence[Path], resolutions: Sequence[int], eye: Any, bar: t
     return vars(concatenate(parts)[torch.tensor(order).argsort()])
 
 
-def _read(path: Path, largest: int) -> Tensor:
+def _read(path: Path, largest: int = LARGEST) -> Tensor:
     """The middle square of a picture, upright, [3, S, S] in [-1, 1] with S at most `largest`."""
     picture = picture_file.decode(picture_file.read(path), str(path), upright=True)
     resolution = min(picture.size)
@@ -229,7 +229,7 @@ def _read(path: Path, largest: int) -> Tensor:
 
 def _check_finite(seen: Observations | Observed, pictures: Sequence[Path]) -> None:
     for name, values in vars(seen).items():
-        bad = (~values.isfinite()).flatten(1).any(1)
+        bad = (~values.isfinite()).reshape(len(values), -1).any(1)
         if bad.any():
             path = pictures[int(bad.nonzero()[0])]
             raise InputError(

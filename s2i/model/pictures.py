@@ -1,4 +1,4 @@
-"""Painted pictures, as arrays, as PIL images and as files."""
+"""What was heard, and what was painted of it: as arrays, as PIL images and as files."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,10 +7,29 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
+from attngan.networks.condition import Condition
 from attngan.networks.generator import GeneratorOutput
 from datasets import audio
 from s2i.model import painted_file
 from s2i.model.painted_file import Origin
+from s2i.model.replay import Source
+
+
+@dataclass(frozen=True)
+class EncodedRecording:
+    """What the speech encoder made of one recording.
+
+    Attributes:
+        condition: one caption, of T segments.
+        segments: T times (start, end) in seconds.
+        log_mel: [frames, 40] float32, 100 frames a second.
+        source: the checksum of its samples.
+    """
+
+    condition: Condition
+    segments: list[tuple[float, float]]
+    log_mel: np.ndarray
+    source: Source
 
 
 @dataclass(frozen=True)

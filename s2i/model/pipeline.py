@@ -2,12 +2,10 @@
 
 import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
-import numpy as np
 import torch
 
 from attngan.networks.condition import Condition
@@ -18,29 +16,13 @@ from datasets import audio
 from datasets.errors import InputError
 from s2i.model import calls, hub, painted_file, replay, speech_presence
 from s2i.model.model_folder import GENERATOR, SPEECH, ModelFolder
+from s2i.model.pictures import EncodedRecording
 from s2i.model.pictures import Pictures as Pictures
 from s2i.model.replay import Source
 from s2i.model.speech_encoder import SpeechEncoder, load_speech_encoder
 
 if TYPE_CHECKING:  # they import much that speech does not need
     from s2i.model.text_reader import EncodedText, TextReader
-
-
-@dataclass(frozen=True)
-class EncodedRecording:
-    """What the speech encoder made of one recording.
-
-    Attributes:
-        condition: one caption, of T segments.
-        segments: T times (start, end) in seconds.
-        log_mel: [frames, 40] float32, 100 frames a second.
-        source: the checksum of its samples.
-    """
-
-    condition: Condition
-    segments: list[tuple[float, float]]
-    log_mel: np.ndarray
-    source: Source
 
 
 class SpeechToImage:

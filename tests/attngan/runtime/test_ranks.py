@@ -12,7 +12,7 @@ from attngan.training import losses
 from attngan.training.picture_batches import split_rows
 from datasets.errors import InputError
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 TWO = """
 import torch, torch.distributed as dist
 from torch import nn

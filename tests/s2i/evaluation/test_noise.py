@@ -58,6 +58,7 @@ def config(birds, model, small, tmp_path, monkeypatch):
         baselines=tmp_path / "baselines",
         evaluators=tmp_path / "evaluators",
         noise_samples=4,
+        draws=2,
         resolution=16,
         work=tmp_path / "work",
     )
