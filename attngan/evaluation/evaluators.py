@@ -114,8 +114,19 @@ class Matcher:
         return self
 
 
+Part = TypeVar("Part", bound="_OfPictures")
+
+
+class _OfPictures:
+    """Tensors whose first dimension is that of N pictures."""
+
+    def __getitem__(self: Part, rows: Any) -> Part:
+        """What was seen in the pictures of `rows`, a slice or an index tensor."""
+        return type(self)(**{name: values[rows] for name, values in vars(self).items()})
+
+
 @dataclass(frozen=True)
-class Observations:
+class Observations(_OfPictures):
     """What the evaluators see in N pictures.
 
     Attributes:
@@ -131,13 +142,9 @@ class Observations:
     judged: Tensor
     shares: Tensor
 
-    def __getitem__(self, rows: Any) -> "Observations":
-        """What was seen in the pictures of `rows`, a slice or an index tensor."""
-        return Observations(**{name: values[rows] for name, values in vars(self).items()})
-
 
 @dataclass(frozen=True)
-class Observed:
+class Observed(_OfPictures):
     """What the observer sees in N pictures.
 
     Attributes:
