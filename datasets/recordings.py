@@ -58,12 +58,23 @@ def read_each(
     for path, name in name_apart(files).items():
         wave = None
         with noting(failures):
-            loaded = audio.load(path)
-            if check is not None:
-                check(loaded, str(path))
-            wave = loaded
+            wave = load_checked(path, check)
         if wave is not None:
             yield Recording(name, wave, path)
+
+
+def load_checked(path: Path, check: "Callable[[Tensor, str], None] | None" = None) -> "Tensor":
+    """Samples [N] at 16 kHz of a recording that `check`, given them and the file's name, does not refuse.
+
+    Raises:
+        InputError: if it cannot be read, or is refused.
+    """
+    from datasets import audio  # torch takes a second to import, which --help need not wait for
+
+    wave = audio.load(path)
+    if check is not None:
+        check(wave, str(path))
+    return wave
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from attngan.runtime.training_options import HALF, SINGLE
 from datasets import cli, manifest
 from datasets.errors import InputError
 from datasets.files import make_folder
-from datasets.recordings import noting, read_each
+from datasets.recordings import load_checked, noting, read_each
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -175,14 +175,9 @@ def _jobs(config: GenerateConfig, failures: list[InputError]) -> Iterator[Job]:
         if task.recording is None:
             yield Job(task.text, None, name, seed, alone)
             continue
-        from datasets import audio
-
         loaded = None
         with noting(failures, task.place):
-            read = audio.load(task.recording)
-            if check is not None:
-                check(read, str(task.recording))
-            loaded = read
+            loaded = load_checked(task.recording, check)
         if loaded is not None:
             yield Job(str(task.recording), loaded, name or task.recording.stem, seed, alone)
 
